@@ -1,0 +1,610 @@
+//! One generator or coroutine in memory: its body, the slots for what goes in and out, its state and its end.
+//!
+//! ```text
+//!   Handle ──► Frame ┬ Channel ┬ Switch           stack, resume, suspend
+//!   (outside)        │         ├ signal    what the resumer has to say besides the value it sends
+//!              body ─┼────────►├ report    what the body has to say besides the value it yields
+//!              (inside, borrows├ state
+//!               the Channel)   └ parent, child, leaf     the chain of delegations
+//!                    ├ outcome             how the body ended
+//!                    └ body                until it starts
+//! ```
+//!
+//! A frame is one allocation and never moves; the handle that owns it does. Both sides reach the frame through shared
+//! references, so everything in it is a cell. They never run at the same time.
+//!
+//! # Delegation
+//!
+//! `yield_from` costs the same at any depth because the delegating body is not on the way of the items: it suspends
+//! once, and whoever drives it drives the sub-coroutine in its place. For a chain `root → … → leaf`
+//!
+//! - `root.leaf` points to the frame that runs when the root's holder resumes it; `leaf` of a frame that is not being
+//!   driven by its own holder means nothing;
+//! - `child` and `parent` link neighbours. A frame with a parent is exclusively borrowed by the parent's body for the
+//!   time of the delegation, so that nobody else can resume, move out of or drop it;
+//! - when the leaf ends, its parent is resumed and finds `child` empty;
+//! - the order to finish goes to the *root's* body, which takes its sub-coroutine off the chain and closes it itself,
+//!   as PEP 380 says.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::{Cell, UnsafeCell};
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+
+use crate::exception::Exception;
+use crate::stack::{Stack, StackError};
+use crate::switch::{self, NOTHING, NotCurrent, Switch, Word, pack, unpack};
+use crate::unraisable::{Reason, forget_if_it_panics, report};
+use crate::unwind::{ForcedUnwind, unwind};
+
+/// Where a generator or coroutine is in its life, as CPython's `inspect.getgeneratorstate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Nothing has run yet.
+    Created,
+    /// It is being resumed right now, or a coroutine that it delegates to is.
+    Running,
+    /// It waits at a `yield_`.
+    Suspended,
+    /// It has returned, raised, panicked or been closed.
+    Closed,
+}
+
+/// What the body finds when it goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Signal {
+    /// A value is sent.
+    Value,
+    /// `thrown` holds an exception.
+    Throw,
+    /// The order to finish, by value.
+    Exit,
+    /// The order to finish, by force. Stays set.
+    Unwind,
+}
+
+/// Why the body has suspended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Report {
+    /// A value is yielded.
+    Yielded,
+    /// `child` is to be driven instead.
+    Delegated,
+    /// It was told to unwind but cannot, and must not be resumed again.
+    Stuck,
+}
+
+/// How a body ended.
+pub(crate) enum Outcome<T> {
+    Returned(T),
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// How a resume ended.
+pub(crate) enum Turn<Y, T> {
+    Yielded(Y),
+    Finished(Outcome<T>),
+}
+
+/// What a body is woken with.
+pub(crate) enum Wake<S> {
+    Value(S),
+    Raise(Exception),
+}
+
+/// What is known about a generator or coroutine besides its body.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) name: Option<Cow<'static, str>>,
+    /// In bytes.
+    pub(crate) stack_size: usize,
+}
+
+/// The half of a frame that the body sees.
+pub(crate) struct Channel<Y, S> {
+    switch: Switch,
+    state: Cell<State>,
+    signal: Cell<Signal>,
+    report: Cell<Report>,
+    /// Suspended by [`relay`](Self::relay).
+    relaying: Cell<bool>,
+    /// A forced unwind has begun.
+    unwinding: Cell<bool>,
+    thrown: Cell<Option<Exception>>,
+    parent: Cell<*const Channel<Y, S>>,
+    child: Cell<*const Channel<Y, S>>,
+    leaf: Cell<*const Channel<Y, S>>,
+}
+
+impl<Y, S> Channel<Y, S> {
+    fn new() -> Self {
+        Self {
+            switch: Switch::new(),
+            state: Cell::new(State::Created),
+            signal: Cell::new(Signal::Value),
+            report: Cell::new(Report::Yielded),
+            relaying: Cell::new(false),
+            unwinding: Cell::new(false),
+            thrown: Cell::new(None),
+            parent: Cell::new(ptr::null()),
+            child: Cell::new(ptr::null()),
+            leaf: Cell::new(ptr::null()),
+        }
+    }
+
+    /// Hands `value` out and waits for the next resume.
+    #[inline]
+    pub(crate) fn exchange(&self, value: Y) -> Result<Wake<S>, NotCurrent> {
+        let word = self.hand_out(value)?;
+        if self.signal.get() == Signal::Value {
+            // SAFETY: the signal says that this is a value, and its sender waits.
+            Ok(Wake::Value(unsafe { unpack(word) }))
+        } else {
+            Ok(Wake::Raise(self.woken_otherwise()))
+        }
+    }
+
+    /// [`exchange`](Self::exchange) for a body into which nothing is sent or thrown.
+    #[inline]
+    pub(crate) fn give(&self, value: Y) -> Result<(), NotCurrent> {
+        self.hand_out(value)?;
+        if self.signal.get() != Signal::Value {
+            self.woken_otherwise();
+        }
+        Ok(())
+    }
+
+    /// [`exchange`](Self::exchange) on behalf of something that is delegated to without being on the chain.
+    pub(crate) fn relay(&self, value: Y) -> Result<Wake<S>, NotCurrent> {
+        self.relaying.set(true);
+        let _reset = Reset(&self.relaying);
+        self.exchange(value)
+    }
+
+    #[inline(always)]
+    fn hand_out(&self, value: Y) -> Result<Word, NotCurrent> {
+        let mut value = ManuallyDrop::new(value);
+        let word = self.switch.suspend(pack(&value), || {});
+        if word.is_err() {
+            // SAFETY: nobody has unpacked it.
+            unsafe { ManuallyDrop::drop(&mut value) };
+        }
+        word
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn woken_otherwise(&self) -> Exception {
+        match self.signal.get() {
+            Signal::Value => unreachable!("the caller has looked"),
+            Signal::Throw => {
+                self.signal.set(Signal::Value);
+                self.thrown.take().expect("the signal says so")
+            }
+            Signal::Exit => {
+                self.signal.set(Signal::Value);
+                Exception::GeneratorExit
+            }
+            Signal::Unwind => {
+                self.unwind();
+                Exception::GeneratorExit
+            }
+        }
+    }
+
+    /// Unwinds this body by force. Returns only into a destructor that an earlier forced unwind runs: it goes on to its
+    /// end, and the unwind after it.
+    #[inline(never)]
+    fn unwind(&self) {
+        let again = self.unwinding.replace(true);
+        unwind(self.switch.stack_left());
+        if !again {
+            self.report.set(Report::Stuck);
+            loop {
+                // Whoever finds the report never resumes this body again.
+                let _ = self.switch.suspend(NOTHING, || {});
+            }
+        }
+    }
+
+    /// Suspends this body and has `sub` driven in its place.
+    ///
+    /// `first` is sent to a suspended `sub`; a created one, which must have its stack, is started. It is moved out only
+    /// if `sub` is driven.
+    ///
+    /// Returns `None` once `sub` has ended, or the exception to raise here; then `sub` is off the chain and in whatever
+    /// state it was.
+    ///
+    /// # Safety
+    ///
+    /// The caller has exclusive use of `sub` until this function returns or unwinds, and `sub` is neither running nor
+    /// closed.
+    pub(crate) unsafe fn delegate<T>(
+        &self,
+        sub: &Handle<Y, S, T>,
+        first: Option<S>,
+    ) -> Result<Option<Exception>, NotCurrent> {
+        let sub = sub.channel();
+        let first = first.map(ManuallyDrop::new);
+        let word = first.as_ref().map_or(NOTHING, pack);
+        let woken = self.switch.suspend(word, || {
+            self.child.set(sub);
+            sub.parent.set(self);
+            self.report.set(Report::Delegated);
+        });
+        if woken.is_ok() && self.child.get().is_null() {
+            return Ok(None);
+        }
+        // We were not resumed by the end of `sub` but, as the root of the chain, told to finish; or not suspended.
+        self.child.set(ptr::null());
+        sub.parent.set(ptr::null());
+        if sub.state.get() == State::Running {
+            sub.leaf.set(self.leaf.replace(self));
+            sub.state.set(State::Suspended);
+        } else {
+            // Nobody has driven `sub`: as below, or in a destructor during a forced unwind.
+            drop(first.map(ManuallyDrop::into_inner));
+        }
+        woken?;
+        Ok(Some(self.woken_otherwise()))
+    }
+}
+
+/// Clears a flag when it goes out of scope, also by unwinding.
+struct Reset<'a>(&'a Cell<bool>);
+
+impl Drop for Reset<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+/// What a body leaves behind, and all that it sees.
+struct Head<Y, S, T> {
+    channel: Channel<Y, S>,
+    /// Empty until the body ends.
+    outcome: UnsafeCell<Option<Outcome<T>>>,
+}
+
+/// A body that has not started. `Option<F>` is one; it is empty from the start on.
+trait Body<Y, S, T> {
+    /// Sets up `stack` so that the first resume runs the body on it.
+    ///
+    /// # Safety
+    ///
+    /// As [`Switch::prepare`], of the body as well as of `head`.
+    unsafe fn prepare(&mut self, head: &Head<Y, S, T>, stack: Stack);
+
+    fn discard(&mut self);
+}
+
+impl<Y, S, T, F: FnOnce(&Channel<Y, S>) -> T> Body<Y, S, T> for Option<F> {
+    // The closure is made here, where the type of the body is known, so that the body is inlined at the root of its
+    // stack: the processor predicts where a `ret` goes by counting calls, and a switch out of deeper calls than it
+    // switched into spoils the prediction of every return after it.
+    unsafe fn prepare(&mut self, head: &Head<Y, S, T>, stack: Stack) {
+        let (body, head) = (ptr::from_mut(self), ptr::from_ref(head));
+        let main = move || {
+            // SAFETY: both stay where they are, says our caller. This runs once, and nobody else has looked at the body
+            // since or looks at the outcome before it has ended.
+            unsafe {
+                let body = (*body).take().unwrap_unchecked();
+                let channel = &(*head).channel;
+                let outcome = match catch_unwind(AssertUnwindSafe(|| body(channel))) {
+                    Ok(value) => Outcome::Returned(value),
+                    Err(payload) => Outcome::Panicked(payload),
+                };
+                // Drops nothing, and so cannot panic: that would keep `main` from being inlined.
+                (*head).outcome.get().write(Some(outcome));
+            }
+        };
+        // SAFETY: as our caller promises. `main` catches every unwind of the body.
+        unsafe { (*head).channel.switch.prepare(stack, main) };
+    }
+
+    fn discard(&mut self) {
+        *self = None;
+    }
+}
+
+struct Frame<Y, S, T, B: ?Sized = dyn Body<Y, S, T>> {
+    head: Head<Y, S, T>,
+    config: Config,
+    body: UnsafeCell<B>,
+}
+
+/// Owns a frame.
+///
+/// Methods take `&self` so that several owners can share a handle; each says which state it asks for, and the callers in
+/// the files above look at [`state`](Self::state) first.
+pub(crate) struct Handle<Y, S, T> {
+    frame: NonNull<Frame<Y, S, T>>,
+    _owns: PhantomData<Frame<Y, S, T>>,
+}
+
+/// How often a body is unwound that catches the unwind or yields in its destructors.
+const UNWIND_ROUNDS: usize = 10;
+
+impl<Y, S, T> Handle<Y, S, T> {
+    /// # Safety
+    ///
+    /// What `body` and the values of type `Y`, `S` and `T` borrow outlives the handle, and lives for ever if the handle
+    /// is forgotten or its drop reports [`Reason::Leaked`].
+    pub(crate) unsafe fn new<F>(config: Config, body: F) -> Self
+    where
+        F: FnOnce(&Channel<Y, S>) -> T,
+    {
+        let frame = Frame {
+            head: Head {
+                channel: Channel::new(),
+                outcome: UnsafeCell::new(None),
+            },
+            config,
+            body: UnsafeCell::new(Some(body)),
+        };
+        let mut place = Box::new_uninit();
+        place.write(frame); // in place, where `Box::new` would copy it from the stack
+        // SAFETY: it has just been written.
+        let frame = Box::into_raw(unsafe { place.assume_init() });
+        // SAFETY: a box is not null. Only the lifetime of what `body` borrows is erased, and that lives long enough,
+        // says our caller.
+        let frame = unsafe {
+            type Borrowing<'a, Y, S, T> = Frame<Y, S, T, dyn Body<Y, S, T> + 'a>;
+            let frame: *mut Borrowing<'_, Y, S, T> = frame;
+            std::mem::transmute::<*mut Borrowing<'_, Y, S, T>, NonNull<Frame<Y, S, T>>>(frame)
+        };
+        let this = Self {
+            frame,
+            _owns: PhantomData,
+        };
+        let channel = this.channel();
+        channel.leaf.set(channel);
+        this
+    }
+
+    #[inline(always)]
+    fn frame(&self) -> &Frame<Y, S, T> {
+        // SAFETY: the handle owns the frame, which is only ever borrowed shared.
+        unsafe { self.frame.as_ref() }
+    }
+
+    #[inline(always)]
+    fn channel(&self) -> &Channel<Y, S> {
+        &self.frame().head.channel
+    }
+
+    #[inline(always)]
+    pub(crate) fn state(&self) -> State {
+        self.channel().state.get()
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.frame().config.name.as_deref()
+    }
+
+    /// Whether it is suspended on behalf of something that it delegates to.
+    pub(crate) fn is_delegating(&self) -> bool {
+        let channel = self.channel();
+        channel.state.get() == State::Suspended
+            && (channel.relaying.get() || !channel.child.get().is_null())
+    }
+
+    /// How the body ended, once.
+    pub(crate) fn take_outcome(&self) -> Outcome<T> {
+        // SAFETY: the body is not running, and it has no reference to its outcome that outlives the write.
+        let outcome = unsafe { (*self.frame().head.outcome.get()).take() };
+        outcome.expect("a body that has ended leaves an outcome")
+    }
+
+    /// Takes the stack now rather than at the start.
+    pub(crate) fn reserve(&self) -> Result<(), StackError> {
+        let channel = self.channel();
+        if channel.state.get() != State::Created || channel.switch.has_stack() {
+            return Ok(());
+        }
+        let stack = Stack::take(self.frame().config.stack_size)?;
+        let frame = self.frame();
+        // SAFETY: the frame does not move, and it is freed only when its body has ended or never started: see `drop`.
+        // Nobody else looks at a body that has not started.
+        unsafe { (*frame.body.get()).prepare(&frame.head, stack) };
+        Ok(())
+    }
+
+    /// Runs a created one up to its first suspension.
+    pub(crate) fn start(&self) -> Result<Turn<Y, T>, StackError> {
+        assert_eq!(self.state(), State::Created);
+        self.reserve()?;
+        Ok(self.run(self.channel(), NOTHING))
+    }
+
+    /// Resumes a suspended one, or the leaf of its chain, with a value.
+    #[inline]
+    pub(crate) fn send(&self, value: S) -> Turn<Y, T> {
+        let value = ManuallyDrop::new(value);
+        self.run(self.leaf(), pack(&value))
+    }
+
+    /// Raises an exception in a suspended one or in the leaf of its chain.
+    pub(crate) fn throw(&self, exception: Exception) -> Turn<Y, T> {
+        if exception.is_exit() {
+            return self.exit();
+        }
+        let leaf = self.leaf();
+        leaf.thrown.set(Some(exception));
+        leaf.signal.set(Signal::Throw);
+        self.run(leaf, NOTHING)
+    }
+
+    /// Tells a suspended one to finish, by value.
+    pub(crate) fn exit(&self) -> Turn<Y, T> {
+        let root = self.channel();
+        root.signal.set(Signal::Exit);
+        self.run(root, NOTHING)
+    }
+
+    /// Resumes one of which every suspension is a [`Channel::give`], with nothing. It has a single owner, who waits, so
+    /// nobody can see that its state is not [`State::Running`] meanwhile.
+    #[inline]
+    pub(crate) fn advance(&self) -> Turn<Y, T> {
+        let root = self.channel();
+        // SAFETY: the caller has seen that it is suspended.
+        match unsafe { root.switch.resume(NOTHING) } {
+            // SAFETY: it suspends in `give` only.
+            switch::Turn::Suspended(word) => Turn::Yielded(unsafe { unpack(word) }),
+            turn => self.drive(root, turn),
+        }
+    }
+
+    #[inline(always)]
+    fn leaf(&self) -> &Channel<Y, S> {
+        // SAFETY: the chain of a suspended frame hangs together, see the head of this file.
+        unsafe { &*self.channel().leaf.get() }
+    }
+
+    #[inline(always)]
+    fn run(&self, target: &Channel<Y, S>, word: Word) -> Turn<Y, T> {
+        let root = self.channel();
+        debug_assert!(matches!(
+            root.state.get(),
+            State::Suspended | State::Created
+        ));
+        root.state.set(State::Running);
+        // SAFETY: the root was suspended, or created and prepared, and so was the target, which is the root or its
+        // leaf. Now the root's state keeps every other owner from coming here again.
+        match unsafe { target.switch.resume(word) } {
+            switch::Turn::Suspended(word) if target.report.get() == Report::Yielded => {
+                root.state.set(State::Suspended);
+                // SAFETY: the report says that this is a value, and its body waits.
+                Turn::Yielded(unsafe { unpack(word) })
+            }
+            turn => self.drive(target, turn),
+        }
+    }
+
+    /// Goes on after a body has ended or delegated.
+    #[cold]
+    #[inline(never)]
+    fn drive(&self, target: &Channel<Y, S>, turn: switch::Turn) -> Turn<Y, T> {
+        let root = self.channel();
+        let (mut leaf, mut turn) = (target, turn);
+        loop {
+            let word = match turn {
+                switch::Turn::Finished => {
+                    leaf.state.set(State::Closed);
+                    // SAFETY: it has just finished.
+                    unsafe { leaf.switch.release() };
+                    if ptr::eq(leaf, root) {
+                        return Turn::Finished(self.take_outcome());
+                    }
+                    // SAFETY: the parent's body waits in `delegate`, so its frame is alive and stays where it is.
+                    leaf = unsafe { &*leaf.parent.replace(ptr::null()) };
+                    leaf.child.set(ptr::null());
+                    NOTHING
+                }
+                switch::Turn::Suspended(word) => match leaf.report.replace(Report::Yielded) {
+                    Report::Yielded => {
+                        root.state.set(State::Suspended);
+                        // SAFETY: the report says that this is a value, and its body waits.
+                        return Turn::Yielded(unsafe { unpack(word) });
+                    }
+                    Report::Delegated => {
+                        // SAFETY: the body waits in `delegate` and keeps its sub-coroutine, which was suspended or
+                        // prepared and whose chain therefore hangs together, alive and in place.
+                        leaf = unsafe {
+                            let sub = &*leaf.child.get();
+                            sub.state.set(State::Running);
+                            &*sub.leaf.get()
+                        };
+                        word
+                    }
+                    Report::Stuck => unreachable!("only a forced unwind gets stuck"),
+                },
+            };
+            root.leaf.set(leaf);
+            // SAFETY: the new leaf is suspended in `delegate`, or was suspended or prepared when it was delegated to.
+            // The word is what it waits for, if it waits for one.
+            turn = unsafe { leaf.switch.resume(word) };
+        }
+    }
+
+    /// Unwinds a suspended one by force. Returns whether its body has ended.
+    ///
+    /// Destructors run, and no other code of the body unless it catches the unwind. Panics go to the unraisable hook.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unwind(&self) -> bool {
+        let root = self.channel();
+        root.signal.set(Signal::Unwind);
+        root.state.set(State::Running);
+        for _ in 0..UNWIND_ROUNDS {
+            // SAFETY: it was suspended when we came here, and is in each further round.
+            let switch::Turn::Suspended(word) = (unsafe { root.switch.resume(NOTHING) }) else {
+                root.state.set(State::Closed);
+                // SAFETY: it has just finished.
+                unsafe { root.switch.release() };
+                match self.take_outcome() {
+                    Outcome::Panicked(payload) if !payload.is::<ForcedUnwind>() => {
+                        report(self.name(), Reason::Panic(payload));
+                    }
+                    ended => forget_if_it_panics(ended),
+                }
+                return true;
+            };
+            match root.report.replace(Report::Yielded) {
+                // SAFETY: the report says that this is a value, and its body waits.
+                Report::Yielded => forget_if_it_panics(unsafe { unpack::<Y>(word) }),
+                // The signal is still set: `delegate` takes the sub-coroutine off the chain again.
+                Report::Delegated => {}
+                Report::Stuck => return false,
+            }
+        }
+        false
+    }
+}
+
+impl<Y, S, T> Handle<Y, S, T> {
+    /// Ends it without asking: drops a body that has not started and unwinds a suspended one. One that cannot be unwound
+    /// is reported and leaked.
+    pub(crate) fn close(&self) {
+        let frame = self.frame();
+        match frame.head.channel.state.get() {
+            State::Created => {
+                frame.head.channel.state.set(State::Closed);
+                // SAFETY: the body has not started and now never will, so nobody else looks at it or at the stack.
+                let discard = || unsafe {
+                    frame.head.channel.switch.release();
+                    (*frame.body.get()).discard();
+                };
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(discard)) {
+                    report(self.name(), Reason::Panic(payload));
+                }
+            }
+            State::Suspended => {
+                if !self.unwind() {
+                    frame.head.channel.state.set(State::Closed);
+                    report(self.name(), Reason::Leaked);
+                }
+            }
+            State::Running | State::Closed => {}
+        }
+    }
+}
+
+impl<Y, S, T> Drop for Handle<Y, S, T> {
+    fn drop(&mut self) {
+        self.close();
+        let channel = self.channel();
+        if channel.switch.has_stack() {
+            // `close` could not unwind it. Its stack stays as it is, with references to this frame on it.
+            // (No owner can drop a running one; if one could, a leak would be right too.)
+            return;
+        }
+        // SAFETY: the body has ended or never started, so nothing borrows the frame any more; it is ours, and came out
+        // of a box.
+        let frame = unsafe { Box::from_raw(self.frame.as_ptr()) };
+        forget_if_it_panics(frame);
+    }
+}

@@ -1,0 +1,391 @@
+//! Generators: bodies that only hand values out.
+
+use std::fmt;
+use std::iter::FusedIterator;
+use std::marker::PhantomData;
+use std::panic::resume_unwind;
+
+use crate::builder::Builder;
+use crate::frame::{Channel, Handle, Outcome, State, Turn};
+use crate::stack::StackError;
+use crate::unraisable::{Reason, report};
+
+/// Makes a generator of a body that yields.
+///
+/// Nothing runs yet. The body runs on a stack of its own, up to the next [`yield_`](Yielder::yield_), each time the
+/// generator is asked for an item; that may be at any depth of calls, in a recursion or in a callback.
+///
+/// ```
+/// use yieldfrom::generator;
+///
+/// let evens = generator(|y| {
+///     for n in (0..10).step_by(2) {
+///         y.yield_(n);
+///     }
+/// });
+/// assert_eq!(evens.collect::<Vec<_>>(), [0, 2, 4, 6, 8]);
+/// ```
+///
+/// The body owns what it uses (it is `'static`); [`scoped`] is for one that borrows.
+///
+/// ```compile_fail,E0597
+/// # use yieldfrom::generator;
+/// let local = vec![1, 2, 3];
+/// let g = generator(|y| y.yield_from(local.iter()));
+/// ```
+///
+/// The yielder stays in the body:
+///
+/// ```compile_fail,E0521
+/// # use yieldfrom::{generator, Yielder};
+/// # use std::cell::Cell;
+/// # use std::rc::Rc;
+/// let leak: Rc<Cell<Option<&'static Yielder<i32>>>> = Rc::default();
+/// let g = generator({
+///     let leak = leak.clone();
+///     move |y| leak.set(Some(y))
+/// });
+/// ```
+pub fn generator<Y, R, F>(body: F) -> Generator<Y, R>
+where
+    Y: 'static,
+    R: 'static,
+    F: FnOnce(&Yielder<Y>) -> R + 'static,
+{
+    Builder::new().generator(body)
+}
+
+/// What the body of a generator yields with.
+#[repr(transparent)]
+pub struct Yielder<Y>(Channel<Y, ()>);
+
+impl<Y> Yielder<Y> {
+    #[inline]
+    fn of(channel: &Channel<Y, ()>) -> &Self {
+        // SAFETY: `Yielder` is a transparent wrapper. Every test that yields goes through here.
+        unsafe { &*std::ptr::from_ref(channel).cast() }
+    }
+
+    /// Hands `value` to whoever asked for it, and waits until the next item is asked for.
+    ///
+    /// If the generator is dropped instead, this does not return: the body is unwound as by a panic, so that its
+    /// destructors run, but without a message. A [`Mutex`](std::sync::Mutex) that is locked in the body at that moment
+    /// is poisoned. (A [`coroutine`](crate::coroutine()) is told to finish by a value and has neither problem.)
+    ///
+    /// # Panics
+    ///
+    /// If it is called from another body than its own, for instance from one that borrows the yielder and was resumed
+    /// by this one: ``"`yield_` called from outside the body it belongs to; yield through that body's own handle"``.
+    #[inline]
+    pub fn yield_(&self, value: Y) {
+        if self.0.give(value).is_err() {
+            outside();
+        }
+    }
+
+    /// Yields every item, as Python's `yield from` an iterable.
+    ///
+    /// # Panics
+    ///
+    /// As [`yield_`](Self::yield_).
+    pub fn yield_from(&self, items: impl IntoIterator<Item = Y>) {
+        for item in items {
+            self.yield_(item);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn outside() {
+    const MESSAGE: &str =
+        "`yield_` called from outside the body it belongs to; yield through that body's own handle";
+    if std::thread::panicking() {
+        // A second panic could abort the process.
+        report(None, Reason::Panic(Box::new(MESSAGE)));
+    } else {
+        panic!("{MESSAGE}");
+    }
+}
+
+impl<Y> fmt::Debug for Yielder<Y> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Yielder").finish_non_exhaustive()
+    }
+}
+
+/// A generator: an iterator whose items a body yields.
+///
+/// Made by [`generator`] or a [`Builder`].
+///
+/// | state | `next` | [`take_return`](Self::take_return) | [`close`](Self::close), drop |
+/// |---|---|---|---|
+/// | created | takes a stack, runs to the first `yield_` | `None` | drops the body, which never runs |
+/// | suspended | runs to the next `yield_` | `None` | unwinds the body |
+/// | closed | `None` (it is fused) | what the body returned, once | nothing |
+///
+/// A panic in the body comes out of `next`, and the generator is closed.
+///
+/// A generator stays on the thread that made it: its stack may hold anything.
+///
+/// ```compile_fail,E0277
+/// let g = yieldfrom::generator(|y| y.yield_(1));
+/// std::thread::spawn(move || g.count());
+/// ```
+///
+/// It can be neither copied nor cloned:
+///
+/// ```compile_fail,E0599
+/// let g = yieldfrom::generator(|y| y.yield_(1));
+/// let copy = g.clone();
+/// ```
+#[must_use = "a generator does nothing until it is asked for an item"]
+pub struct Generator<Y, R = ()> {
+    handle: Handle<Y, (), R>,
+    returned: Option<R>,
+}
+
+impl<Y, R> Generator<Y, R> {
+    /// # Safety
+    ///
+    /// As [`Handle::new`].
+    pub(crate) unsafe fn new<F>(builder: &Builder, body: F) -> Self
+    where
+        F: FnOnce(&Yielder<Y>) -> R,
+    {
+        // SAFETY: as our caller promises.
+        let handle = unsafe {
+            Handle::new(builder.config(), |channel: &Channel<Y, ()>| {
+                body(Yielder::of(channel))
+            })
+        };
+        Self {
+            handle,
+            returned: None,
+        }
+    }
+
+    /// Where it is in its life. Never [`State::Running`]: whoever could ask is not the one who resumes it.
+    pub fn state(&self) -> State {
+        self.handle.state()
+    }
+
+    /// The name that the [`Builder`] gave it.
+    pub fn name(&self) -> Option<&str> {
+        self.handle.name()
+    }
+
+    /// Takes the stack now, so that asking for the first item cannot fail.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory, or a limit on mappings or address space is reached.
+    pub fn try_reserve(&mut self) -> Result<(), StackError> {
+        self.handle.reserve()
+    }
+
+    /// What the body returned (Python's `StopIteration.value`), once, after the last item.
+    pub fn take_return(&mut self) -> Option<R> {
+        self.returned.take()
+    }
+
+    /// Runs the body to its end, dropping the items that are left, and returns what it returns.
+    ///
+    /// `None` if that has been taken, or the body was closed or panicked earlier.
+    pub fn into_return(mut self) -> Option<R> {
+        self.by_ref().for_each(drop);
+        self.take_return()
+    }
+
+    /// Unwinds the body if it is suspended, and drops it if it has not started. No item comes after that.
+    ///
+    /// A destructor that panics meanwhile is reported to the hook of
+    /// [`set_unraisable_hook`](crate::set_unraisable_hook), and so is a body that cannot be unwound (one below an
+    /// `extern "C"` frame, or in a program compiled with `panic = "abort"`): its stack is leaked.
+    pub fn close(&mut self) {
+        self.handle.close();
+    }
+
+    /// Whether the body has ended, after unwinding it if need be.
+    pub(crate) fn shut(&mut self) -> bool {
+        self.handle.state() != State::Suspended || self.handle.unwind()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next_otherwise(&mut self) -> Option<Y> {
+        match self.state() {
+            State::Created => match self.handle.start() {
+                Ok(turn) => self.settle(turn),
+                Err(error) => panic!("{error}; `try_reserve` reports this as an error"),
+            },
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn settle(&mut self, turn: Turn<Y, R>) -> Option<Y> {
+        match turn {
+            Turn::Yielded(value) => Some(value),
+            Turn::Finished(outcome) => {
+                self.end(outcome);
+                None
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end(&mut self, outcome: Outcome<R>) {
+        match outcome {
+            Outcome::Returned(value) => self.returned = Some(value),
+            Outcome::Panicked(payload) => resume_unwind(payload),
+        }
+    }
+}
+
+impl<Y, R> Iterator for Generator<Y, R> {
+    type Item = Y;
+
+    /// The next item. `None` once the body has returned or was closed.
+    ///
+    /// # Panics
+    ///
+    /// If the body panics. Also if there is no stack for the first item, see [`try_reserve`](Generator::try_reserve).
+    #[inline]
+    fn next(&mut self) -> Option<Y> {
+        if self.handle.state() == State::Suspended {
+            let turn = self.handle.advance();
+            self.settle(turn)
+        } else {
+            self.next_otherwise()
+        }
+    }
+}
+
+impl<Y, R> FusedIterator for Generator<Y, R> {}
+
+impl<Y, R> fmt::Debug for Generator<Y, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generator")
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs `consume` with a generator whose body may borrow from its surroundings.
+///
+/// The generator lives only inside `consume`: when that returns or panics, the body is closed first. This is what makes
+/// the borrow sound: such a generator can be neither kept nor forgotten.
+///
+/// ```
+/// let words = ["to", "be", "or"];
+/// let mut calls = 0;
+/// let lengths: Vec<usize> = yieldfrom::scoped(
+///     |y| {
+///         for word in &words {
+///             calls += 1;
+///             y.yield_(word.len());
+///         }
+///     },
+///     |lengths| lengths.take(2).collect(),
+/// );
+/// assert_eq!((lengths, calls), (vec![2, 2], 2));
+/// ```
+///
+/// ```compile_fail
+/// // It cannot leave the closure ...
+/// let n = 1;
+/// let kept = yieldfrom::scoped(|y| y.yield_(&n), |generator| generator);
+/// ```
+///
+/// ```compile_fail
+/// // ... not even by being exchanged for another one.
+/// let n = 1;
+/// yieldfrom::scoped(|y| y.yield_(n), |outer| {
+///     yieldfrom::scoped(|y| y.yield_(n), |inner| std::mem::swap(outer, inner))
+/// });
+/// ```
+///
+/// # Aborts
+///
+/// If the body is still suspended in the end and cannot be unwound, because it is below an `extern "C"` frame, catches
+/// every unwind, or the program is compiled with `panic = "abort"`. Going on would free what the body borrows; for a
+/// [`generator`], which owns what it uses, the answer is to leak it.
+pub fn scoped<'env, Y, R, T>(
+    body: impl FnOnce(&Yielder<Y>) -> R + 'env,
+    consume: impl for<'scope> FnOnce(&mut Scoped<'scope, Y, R>) -> T,
+) -> T {
+    struct Shut<'scope, Y, R>(Scoped<'scope, Y, R>);
+
+    impl<Y, R> Drop for Shut<'_, Y, R> {
+        fn drop(&mut self) {
+            if !self.0.generator.shut() {
+                eprintln!(
+                    "yieldfrom: a `scoped` generator could not be unwound; aborting, as what it borrows is about to be freed"
+                );
+                std::process::abort();
+            }
+        }
+    }
+
+    // SAFETY: `body` and the values live for `'env`, which outlasts this call. The generator does not: `consume` gets
+    // it by reference only, with a lifetime that no other `Scoped` has, so that it can be neither moved out nor
+    // exchanged; and `shut` ends the body or the process. Attacked by tests/scoped.rs.
+    let generator = unsafe { Generator::new(&Builder::new(), body) };
+    let mut shut = Shut(Scoped {
+        generator,
+        scope: PhantomData,
+    });
+    consume(&mut shut.0)
+}
+
+/// A generator inside [`scoped`].
+#[must_use = "a generator does nothing until it is asked for an item"]
+pub struct Scoped<'scope, Y, R = ()> {
+    generator: Generator<Y, R>,
+    /// Invariant: two scopes never have the same type.
+    scope: PhantomData<fn(&'scope ()) -> &'scope ()>,
+}
+
+impl<Y, R> Scoped<'_, Y, R> {
+    /// As [`Generator::state`].
+    pub fn state(&self) -> State {
+        self.generator.state()
+    }
+
+    /// As [`Generator::try_reserve`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_reserve(&mut self) -> Result<(), StackError> {
+        self.generator.try_reserve()
+    }
+
+    /// As [`Generator::take_return`].
+    pub fn take_return(&mut self) -> Option<R> {
+        self.generator.take_return()
+    }
+}
+
+impl<Y, R> Iterator for Scoped<'_, Y, R> {
+    type Item = Y;
+
+    #[inline]
+    fn next(&mut self) -> Option<Y> {
+        self.generator.next()
+    }
+}
+
+impl<Y, R> FusedIterator for Scoped<'_, Y, R> {}
+
+impl<Y, R> fmt::Debug for Scoped<'_, Y, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scoped")
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

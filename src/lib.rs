@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+#![warn(missing_docs, unreachable_pub)]
+
+mod builder;
+mod coroutine;
+mod exception;
+mod frame;
+mod generator;
+pub mod pipe;
+mod shared;
+mod stack;
+mod switch;
+mod unraisable;
+mod unwind;
+
+pub use builder::Builder;
+pub use coroutine::{Co, Coroutine, Delegate, MaybeNothing, Step, coroutine};
+pub use exception::{Exception, ProtocolError, Raised};
+pub use frame::State;
+pub use generator::{Generator, Scoped, Yielder, generator, scoped};
+pub use shared::{SharedCoroutine, WeakCoroutine};
+pub use stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError};
+pub use unraisable::{Reason, Unraisable, reset_unraisable_hook, set_unraisable_hook};

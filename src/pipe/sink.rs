@@ -1,0 +1,244 @@
+//! A stage: a body that receives items and is closed.
+
+use std::fmt;
+use std::panic::resume_unwind;
+use std::ptr::NonNull;
+
+use crate::builder::Builder;
+use crate::frame::{Channel, Handle, Outcome, State, Turn, Wake};
+use crate::pipe::target::{Closed, Target};
+use crate::stack::StackError;
+use crate::switch::NotCurrent;
+use crate::unraisable::{Reason, forget_if_it_panics, report};
+
+/// Makes a stage of a body that receives items.
+///
+/// Nothing runs before the first item, or the close, arrives. See [the module](crate::pipe) for an example.
+///
+/// An item is lent until the next [`recv`](Receiver::recv); keeping it longer does not compile:
+///
+/// ```compile_fail,E0499
+/// # use yieldfrom::pipe::sink;
+/// sink(|lines: &mut yieldfrom::pipe::Receiver<str>| {
+///     let first = lines.recv();
+///     let second = lines.recv();
+///     println!("{first:?} {second:?}");
+/// });
+/// ```
+pub fn sink<T, R, F>(body: F) -> Sink<T, R>
+where
+    T: ?Sized + 'static,
+    R: 'static,
+    F: FnOnce(&mut Receiver<T>) -> R + 'static,
+{
+    Builder::new().sink(body)
+}
+
+impl Builder {
+    /// As [`pipe::sink`](crate::pipe::sink()).
+    pub fn sink<T, R, F>(&self, body: F) -> Sink<T, R>
+    where
+        T: ?Sized + 'static,
+        R: 'static,
+        F: FnOnce(&mut Receiver<T>) -> R + 'static,
+    {
+        let body = |channel: &Channel<(), Message<T>>| {
+            body(&mut Receiver {
+                channel,
+                closed: false,
+                calls_after_close: 0,
+            })
+        };
+        // SAFETY: nothing is borrowed, say the bounds. What a message points to is looked at only while its sender
+        // waits, see `recv`.
+        let handle = unsafe { Handle::new(self.config(), body) };
+        Sink {
+            handle,
+            returned: None,
+        }
+    }
+}
+
+/// The address of an item whose sender waits, or `None` for the close.
+type Message<T> = Option<NonNull<T>>;
+
+/// How often the body of a closed stage may ask for another item before it is taken to ignore the close.
+const CALLS_AFTER_CLOSE: u32 = 100;
+
+/// What the body of a stage receives from.
+pub struct Receiver<'a, T: ?Sized> {
+    channel: &'a Channel<(), Message<T>>,
+    closed: bool,
+    calls_after_close: u32,
+}
+
+impl<T: ?Sized> Receiver<'_, T> {
+    /// The next item, lent until the next call. `None` once the stage is closed or dropped.
+    ///
+    /// # Panics
+    ///
+    /// If it is called from another body than its own.
+    pub fn recv(&mut self) -> Option<&T> {
+        if self.closed {
+            self.calls_after_close += 1;
+            if self.calls_after_close <= CALLS_AFTER_CLOSE {
+                return None;
+            }
+        }
+        match self.channel.exchange(()) {
+            // SAFETY: the item is borrowed by a `send` that returns when this body suspends on this channel again or
+            // ends. It does so only here, and `&mut self` says that the item is not in use any more by then.
+            Ok(Wake::Value(Some(item))) => Some(unsafe { item.as_ref() }),
+            Ok(Wake::Value(None) | Wake::Raise(_)) => {
+                self.closed = true;
+                None
+            }
+            Err(NotCurrent) => {
+                panic!(
+                    "`recv` called from outside the body it belongs to; receive in that body itself"
+                )
+            }
+        }
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Receiver<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A stage of a pipeline, or its end: a body that receives items.
+///
+/// Made by [`sink`] or [`Builder::sink`](crate::Builder::sink).
+///
+/// | | not started | waiting for an item | ended by itself |
+/// |---|---|---|---|
+/// | [`send`](Target::send) | starts the body, then as on the right | lends it the item; back when it asks for the next | `Closed` |
+/// | [`close`](Self::close) | starts the body, then as on the right | `recv` returns `None`; back when the body has ended | what the body returned |
+/// | drop | as `close` | as `close`, but what goes wrong is reported | nothing |
+///
+/// A panic in the body comes out of the call that resumed it. A body that asks for items for ever after the close is
+/// unwound by force, as a [`Coroutine`](crate::Coroutine) is.
+#[must_use = "a stage does nothing until it is sent an item or closed"]
+pub struct Sink<T: ?Sized, R = ()> {
+    handle: Handle<(), Message<T>, R>,
+    returned: Option<R>,
+}
+
+/// Why a body has not ended after it was closed.
+enum Unfinished {
+    NoStack(StackError),
+    Ignored,
+}
+
+impl<T: ?Sized, R> Sink<T, R> {
+    /// Tells the body that no more items come, and returns what it returns.
+    ///
+    /// # Panics
+    ///
+    /// If the body panics or has panicked, if it ignores the close, or if there is no stack to start it on.
+    pub fn close(mut self) -> R {
+        match self.finish() {
+            Ok(Some(Outcome::Returned(value))) => value,
+            Ok(Some(Outcome::Panicked(payload))) => resume_unwind(payload),
+            Ok(None) => self
+                .returned
+                .take()
+                .expect("the body of this stage has panicked before"),
+            Err(Unfinished::NoStack(error)) => panic!("{error}"),
+            Err(Unfinished::Ignored) => {
+                self.handle.close();
+                panic!("a stage asked for more items after it was closed")
+            }
+        }
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> State {
+        self.handle.state()
+    }
+
+    /// The name that the [`Builder`] gave it.
+    pub fn name(&self) -> Option<&str> {
+        self.handle.name()
+    }
+
+    /// Closes by value. `None` if the body has ended before.
+    fn finish(&mut self) -> Result<Option<Outcome<R>>, Unfinished> {
+        if self.handle.state() == State::Created {
+            if let Turn::Finished(outcome) = self.handle.start().map_err(Unfinished::NoStack)? {
+                return Ok(Some(outcome));
+            }
+        }
+        if self.handle.state() != State::Suspended {
+            return Ok(None);
+        }
+        match self.handle.send(None) {
+            Turn::Finished(outcome) => Ok(Some(outcome)),
+            Turn::Yielded(()) => Err(Unfinished::Ignored),
+        }
+    }
+
+    #[inline(always)]
+    fn settle(&mut self, turn: Turn<(), R>) -> Result<(), Closed> {
+        match turn {
+            Turn::Yielded(()) => Ok(()),
+            Turn::Finished(Outcome::Returned(value)) => {
+                self.returned = Some(value);
+                Err(Closed)
+            }
+            Turn::Finished(Outcome::Panicked(payload)) => resume_unwind(payload),
+        }
+    }
+}
+
+impl<T: ?Sized, R> Target<T> for Sink<T, R> {
+    /// Lends `item` to the body and returns when that asks for the next or has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the body has ended, perhaps with this item, which it has still seen; or if it had ended before.
+    ///
+    /// # Panics
+    ///
+    /// If the body panics, or there is no stack to start it on.
+    #[inline]
+    fn send(&mut self, item: &T) -> Result<(), Closed> {
+        if self.handle.state() == State::Created {
+            let turn = self
+                .handle
+                .start()
+                .unwrap_or_else(|error| panic!("{error}"));
+            self.settle(turn)?;
+        }
+        if self.handle.state() != State::Suspended {
+            return Err(Closed);
+        }
+        let turn = self.handle.send(Some(NonNull::from(item)));
+        self.settle(turn)
+    }
+}
+
+impl<T: ?Sized, R> Drop for Sink<T, R> {
+    fn drop(&mut self) {
+        let reason = match self.finish() {
+            Ok(Some(Outcome::Panicked(payload))) => Reason::Panic(payload),
+            Ok(ended) => return forget_if_it_panics(ended),
+            Err(Unfinished::NoStack(error)) => Reason::Exception(error.into()),
+            Err(Unfinished::Ignored) => Reason::IgnoredExit,
+        };
+        report(self.name(), reason);
+    }
+}
+
+impl<T: ?Sized, R> fmt::Debug for Sink<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink")
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,132 @@
+//! What goes wrong while nobody is there to be told.
+
+#![forbid(unsafe_code)]
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::exception::Exception;
+
+/// Something that went wrong while a generator or coroutine was being dropped.
+///
+/// A drop cannot raise: what a body does wrong then goes to the hook set with [`set_unraisable_hook`], as in Python to
+/// `sys.unraisablehook`. By default it is printed on standard error.
+#[derive(Debug)]
+pub struct Unraisable<'a> {
+    name: Option<&'a str>,
+    reason: Reason,
+}
+
+/// Why something was reported as [`Unraisable`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The body raised this.
+    Exception(Exception),
+    /// The body yielded instead of finishing. It is then unwound by force: destructors run, no further code does.
+    IgnoredExit,
+    /// The body, a destructor in it or one of its captures panicked.
+    Panic(Box<dyn Any + Send>),
+    /// The body could not be unwound, so its stack and all that lives on it are never freed.
+    Leaked,
+}
+
+impl<'a> Unraisable<'a> {
+    /// The name of the generator or coroutine, if it was given one.
+    pub fn name(&self) -> Option<&'a str> {
+        self.name
+    }
+
+    /// What happened.
+    pub fn reason(&self) -> &Reason {
+        &self.reason
+    }
+}
+
+impl fmt::Display for Unraisable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "while dropping coroutine '{}': ",
+            self.name.unwrap_or("<unnamed>")
+        )?;
+        match &self.reason {
+            Reason::Exception(exception) => write!(f, "it raised: {exception}"),
+            Reason::IgnoredExit => f.write_str("it ignored GeneratorExit"),
+            Reason::Panic(payload) => write!(f, "it panicked: {}", message(&**payload)),
+            Reason::Leaked => f.write_str("it could not be unwound, its stack is leaked"),
+        }
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> &str {
+    match (
+        payload.downcast_ref::<&str>(),
+        payload.downcast_ref::<String>(),
+    ) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "(no message)",
+    }
+}
+
+type Hook = dyn Fn(&Unraisable<'_>) + Send + Sync;
+
+static HOOK: RwLock<Option<Arc<Hook>>> = RwLock::new(None);
+
+/// Replaces what is done with an [`Unraisable`], for all threads.
+///
+/// The hook runs on the thread and on the stack where the drop happens, possibly while that thread panics. A panic in
+/// the hook itself is swallowed.
+///
+/// ```
+/// use yieldfrom::{coroutine, set_unraisable_hook, Exception};
+///
+/// set_unraisable_hook(|unraisable| eprintln!("lost: {unraisable}"));
+/// # let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+/// # let log = seen.clone();
+/// # set_unraisable_hook(move |unraisable| log.lock().unwrap().push(unraisable.to_string()));
+/// let mut stubborn = coroutine(|co| -> Result<(), Exception> {
+///     let _exit = co.yield_(1); // swallows the order to finish ...
+///     co.yield_(2)              // ... and yields again
+/// });
+/// stubborn.prime().unwrap();
+/// drop(stubborn); // lost: while dropping coroutine '<unnamed>': it ignored GeneratorExit
+/// # assert_eq!(*seen.lock().unwrap(), ["while dropping coroutine '<unnamed>': it ignored GeneratorExit"]);
+/// ```
+pub fn set_unraisable_hook(hook: impl Fn(&Unraisable<'_>) + Send + Sync + 'static) {
+    let old = HOOK
+        .write()
+        .unwrap_or_else(PoisonError::into_inner)
+        .replace(Arc::new(hook));
+    drop(old); // outside the lock: it is the user's
+}
+
+/// Removes the hook set with [`set_unraisable_hook`].
+pub fn reset_unraisable_hook() {
+    let old = HOOK.write().unwrap_or_else(PoisonError::into_inner).take();
+    drop(old);
+}
+
+/// Reports to the hook. Never panics.
+#[cold]
+pub(crate) fn report(name: Option<&str>, reason: Reason) {
+    let unraisable = Unraisable { name, reason };
+    let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let result = catch_unwind(AssertUnwindSafe(|| match hook {
+        Some(hook) => hook(&unraisable),
+        None => eprintln!("yieldfrom: {unraisable}"),
+    }));
+    // What the hook panicked with, and what is reported, may panic once more when dropped.
+    forget_if_it_panics(result);
+    forget_if_it_panics(unraisable.reason);
+}
+
+/// Drops a value. If its destructor panics, what that panicked with is leaked rather than dropped in turn.
+pub(crate) fn forget_if_it_panics<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        std::mem::forget(payload);
+    }
+}

@@ -1,0 +1,357 @@
+//! Unwinds a stack by force, or tells that this would abort the process.
+//!
+//! A suspended body that has to go is unwound by raising a panic at the point where it is suspended. That panic would
+//! abort the process
+//!
+//! 1. below an `extern "C"` frame, because a panic may not cross it;
+//! 2. in a destructor that runs because of another panic, because a second one may not leave it;
+//! 3. below a frame without unwind tables;
+//! 4. with too little stack left, because unwinding itself takes about 6 KiB;
+//! 5. where panics abort anyway (`panic = "abort"`).
+//!
+//! So we look first. The unwinder decides frame by frame with a table that the compiler wrote for each function (the
+//! *language-specific data area*, LSDA): it maps ranges of code to "nothing to do", "clean up", "catch" or, in cases 1
+//! and 2, "terminate". We walk the same frames and read the same tables as the personality routine of Rust's standard
+//! library does, but only look. The format is that of the Itanium C++ ABI's exception tables, as LLVM writes it.
+//!
+//! Where there are no such tables (Windows, 32-bit ARM) only 4 and 5 are noticed.
+
+/// The payload of the panic that unwinds a body by force.
+pub(crate) struct ForcedUnwind;
+
+/// Unwinds up to the nearest `catch_unwind` with a [`ForcedUnwind`], or returns if that would abort the process.
+///
+/// `stack_left` is in bytes. The panic hook does not run.
+#[cold]
+#[inline(never)]
+pub(crate) fn unwind(stack_left: usize) {
+    const NEEDED: usize = 10 * 1024;
+    // Lies in this function's frame, which is how the walk knows that frame and the ones it called.
+    let marker = 0u8;
+    if !cfg!(panic = "abort") && stack_left >= NEEDED && tables::reach_a_catch(&marker) {
+        std::panic::resume_unwind(Box::new(ForcedUnwind));
+    }
+}
+
+#[cfg(not(all(
+    unix,
+    any(
+        target_arch = "x86_64",
+        target_arch = "x86",
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64"
+    )
+)))]
+mod tables {
+    pub(super) fn reach_a_catch(_marker: &u8) -> bool {
+        true
+    }
+}
+
+#[cfg(all(
+    unix,
+    any(
+        target_arch = "x86_64",
+        target_arch = "x86",
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64"
+    )
+))]
+mod tables {
+    use std::ffi::{c_int, c_void};
+
+    /// The unwinder's view of one frame.
+    #[repr(C)]
+    struct Context {
+        _opaque: [u8; 0],
+    }
+
+    // `_Unwind_Reason_Code`: go on to the next frame, or end the walk.
+    const CONTINUE: c_int = 0;
+    const STOP: c_int = 4;
+
+    // The unwinder that the standard library itself links: Itanium C++ ABI, level I, and its usual extensions.
+    unsafe extern "C" {
+        fn _Unwind_Backtrace(
+            step: unsafe extern "C" fn(*mut Context, *mut c_void) -> c_int,
+            argument: *mut c_void,
+        ) -> c_int;
+        fn _Unwind_GetIPInfo(context: *mut Context, before_instruction: *mut c_int) -> usize;
+        fn _Unwind_GetCFA(context: *mut Context) -> usize;
+        fn _Unwind_GetLanguageSpecificData(context: *mut Context) -> *const u8;
+        fn _Unwind_GetRegionStart(context: *mut Context) -> usize;
+    }
+
+    /// What the unwinder would do at one frame.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(super) enum Action {
+        /// Run destructors, if there are any, and go on to the next frame.
+        Pass,
+        Catch,
+        Terminate,
+    }
+
+    struct Walk {
+        /// An address in the frame that will raise the panic. The stack grows down: frames that it called end below.
+        marker: usize,
+        in_callers: bool,
+        end: Option<Action>,
+    }
+
+    pub(super) fn reach_a_catch(marker: &u8) -> bool {
+        let mut walk = Walk {
+            marker: std::ptr::from_ref(marker) as usize,
+            in_callers: false,
+            end: None,
+        };
+        // SAFETY: `step` is called only during this call, each time with a valid context and this pointer.
+        // tests/close.rs walks every kind of frame.
+        unsafe { _Unwind_Backtrace(step, (&raw mut walk).cast()) };
+        walk.end == Some(Action::Catch)
+    }
+
+    unsafe extern "C" fn step(context: *mut Context, walk: *mut c_void) -> c_int {
+        // SAFETY: `reach_a_catch` passes a `Walk` that outlives the walk and that nothing else uses meanwhile.
+        let walk = unsafe { &mut *walk.cast::<Walk>() };
+        if !walk.in_callers {
+            // The canonical frame address is where the caller's frame ends, so the first one above the marker belongs
+            // to the frame that holds the marker. What is of interest begins with its caller.
+            // SAFETY: the unwinder hands us a context that is valid for the time of this call.
+            walk.in_callers = unsafe { _Unwind_GetCFA(context) } > walk.marker;
+            return CONTINUE;
+        }
+        // SAFETY: as above.
+        match unsafe { action_at(context) } {
+            Action::Pass => CONTINUE,
+            end => {
+                walk.end = Some(end);
+                STOP
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `context` must come from the unwinder, during its call of the step function.
+    unsafe fn action_at(context: *mut Context) -> Action {
+        let mut before_instruction = 0;
+        // SAFETY: the context is valid, says our caller, and the table is the one of its function.
+        unsafe {
+            let table = _Unwind_GetLanguageSpecificData(context);
+            if table.is_null() {
+                return Action::Pass;
+            }
+            let ip = _Unwind_GetIPInfo(context, &raw mut before_instruction);
+            // A return address may be the first of the next range; the call lies before it.
+            let ip = if before_instruction == 0 {
+                ip.wrapping_sub(1)
+            } else {
+                ip
+            };
+            find_action(table, ip.wrapping_sub(_Unwind_GetRegionStart(context)))
+                .unwrap_or(Action::Terminate)
+        }
+    }
+
+    /// Looks up the action for the code at `offset` from the function's start. `None`: the table does not say, or not
+    /// in a form that we read; both end in `std::process::abort` or are better treated so.
+    ///
+    /// # Safety
+    ///
+    /// `table` must point to a well-formed LSDA.
+    unsafe fn find_action(table: *const u8, offset: usize) -> Option<Action> {
+        let mut reader = Reader(table);
+        // SAFETY: the reader stays in the table as long as the table is well-formed, which our caller promises: the
+        // header says where the call sites end and each of them where its action is.
+        unsafe {
+            let landing_pad_base = reader.byte();
+            if landing_pad_base != OMIT {
+                reader.encoded(landing_pad_base)?;
+            }
+            if reader.byte() != OMIT {
+                reader.uleb128(); // offset of the type table, which we do not need: Rust has one type of exception
+            }
+            let encoding = reader.byte();
+            let length = reader.uleb128();
+            let actions = reader.0.add(length);
+            while reader.0 < actions {
+                let start = reader.encoded(encoding)?;
+                let size = reader.encoded(encoding)?;
+                let landing_pad = reader.encoded(encoding)?;
+                let action = reader.uleb128();
+                if offset < start {
+                    break; // sorted by start
+                }
+                if offset < start + size {
+                    return Some(match (landing_pad, action) {
+                        (0, _) | (_, 0) => Action::Pass,
+                        (_, first) => chain(actions.add(first - 1)),
+                    });
+                }
+            }
+            None
+        }
+    }
+
+    /// Reads a chain of action records. A clean-up that ends in a "terminate" (inlined from another function) counts as
+    /// terminating.
+    ///
+    /// # Safety
+    ///
+    /// `record` must point to an action record of a well-formed LSDA.
+    unsafe fn chain(mut record: *const u8) -> Action {
+        loop {
+            let mut reader = Reader(record);
+            // SAFETY: a record is two numbers, the second of which is the distance to the next record from itself,
+            // or zero at the end of the chain.
+            unsafe {
+                let filter = reader.sleb128();
+                let link = reader.0;
+                let next = reader.sleb128();
+                match filter {
+                    0 => {}
+                    1.. => return Action::Catch,
+                    ..0 => return Action::Terminate,
+                }
+                if next == 0 {
+                    return Action::Pass;
+                }
+                record = link.offset(next);
+            }
+        }
+    }
+
+    const OMIT: u8 = 0xff;
+
+    /// Reads DWARF numbers.
+    struct Reader(*const u8);
+
+    impl Reader {
+        unsafe fn byte(&mut self) -> u8 {
+            // SAFETY: our caller promises that there is a byte left.
+            unsafe {
+                let byte = *self.0;
+                self.0 = self.0.add(1);
+                byte
+            }
+        }
+
+        unsafe fn leb128(&mut self) -> (usize, u32, u8) {
+            let (mut value, mut shift) = (0, 0);
+            loop {
+                // SAFETY: our caller promises that a whole number follows.
+                let byte = unsafe { self.byte() };
+                if shift < usize::BITS {
+                    value |= usize::from(byte & 0x7f) << shift;
+                }
+                shift += 7;
+                if byte & 0x80 == 0 {
+                    return (value, shift, byte);
+                }
+            }
+        }
+
+        unsafe fn uleb128(&mut self) -> usize {
+            // SAFETY: as our caller promises.
+            unsafe { self.leb128().0 }
+        }
+
+        unsafe fn sleb128(&mut self) -> isize {
+            // SAFETY: as our caller promises.
+            let (value, shift, last) = unsafe { self.leb128() };
+            let negative = last & 0x40 != 0 && shift < usize::BITS;
+            (if negative {
+                value | usize::MAX << shift
+            } else {
+                value
+            }) as isize
+        }
+
+        /// A number in one of the encodings that compilers use for code ranges.
+        unsafe fn encoded(&mut self, encoding: u8) -> Option<usize> {
+            const ULEB128: u8 = 0x01;
+            const UDATA2: u8 = 0x02;
+            const UDATA4: u8 = 0x03;
+            const UDATA8: u8 = 0x04;
+            if encoding == ULEB128 {
+                // SAFETY: as our caller promises.
+                return Some(unsafe { self.uleb128() });
+            }
+            let size = match encoding {
+                UDATA2 => 2,
+                UDATA4 => 4,
+                UDATA8 => 8,
+                _ => return None,
+            };
+            let mut bytes = [0; 8];
+            for byte in &mut bytes[..size] {
+                // SAFETY: as our caller promises.
+                *byte = unsafe { self.byte() };
+            }
+            if cfg!(target_endian = "big") {
+                bytes[..size].reverse();
+            }
+            Some(u64::from_le_bytes(bytes) as usize)
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        /// Ranges 0..4 pass, 4..8 clean up, 8..12 catch, 12..16 clean up and then terminate; a gap from 16 to 20.
+        const TABLE: &[u8] = &[
+            OMIT, OMIT, 1, 20, //
+            0, 4, 0, 0, //
+            4, 4, 9, 0, //
+            8, 4, 9, 1, //
+            12, 4, 9, 3, //
+            20, 4, 0, 0, //
+            1, 0, // action 1: catch, no next
+            0, 1, // action 3: clean up, next record is one byte after the link
+            0x7f, 0, // terminate
+        ];
+
+        #[test]
+        fn the_table_says_what_happens() {
+            let at = |offset| {
+                // SAFETY: the table above is well-formed.
+                unsafe { find_action(TABLE.as_ptr(), offset) }
+            };
+            assert_eq!(at(0), Some(Action::Pass));
+            assert_eq!(at(7), Some(Action::Pass));
+            assert_eq!(at(8), Some(Action::Catch));
+            assert_eq!(at(15), Some(Action::Terminate));
+            assert_eq!(at(17), None);
+            assert_eq!(at(21), Some(Action::Pass));
+            assert_eq!(at(30), None);
+        }
+
+        #[test]
+        fn numbers_are_dwarf() {
+            // The examples of the DWARF 5 standard, tables 7.7 and 7.8.
+            let unsigned = |bytes: &[u8]| {
+                // SAFETY: each is a whole number.
+                unsafe { Reader(bytes.as_ptr()).uleb128() }
+            };
+            assert_eq!(
+                [
+                    unsigned(&[2]),
+                    unsigned(&[0x80, 1]),
+                    unsigned(&[0xb9, 0x64])
+                ],
+                [2, 128, 12857]
+            );
+            let signed = |bytes: &[u8]| {
+                // SAFETY: each is a whole number.
+                unsafe { Reader(bytes.as_ptr()).sleb128() }
+            };
+            assert_eq!(
+                [signed(&[0x7e]), signed(&[0xff, 0]), signed(&[0x81, 0x7f])],
+                [-2, 127, -127]
+            );
+        }
+    }
+}
