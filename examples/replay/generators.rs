@@ -49,7 +49,12 @@ enum Statement {
     Break,
     Loop(u64, Block),
     For(usize, Block),
-    Try { body: Block, handlers: Vec<(String, Block)>, orelse: Option<Block>, finally: Option<Block> },
+    Try {
+        body: Block,
+        handlers: Vec<(String, Block)>,
+        orelse: Option<Block>,
+        finally: Option<Block>,
+    },
     YieldFromFresh(usize),
     YieldFromInstance(usize),
     YieldFromPlain(Plain),
@@ -70,7 +75,11 @@ fn parse_block(value: &Value) -> Result<Block, String> {
 }
 
 fn parse_optional(value: &Value) -> Result<Option<Block>, String> {
-    if value.is_null() { Ok(None) } else { parse_block(value).map(Some) }
+    if value.is_null() {
+        Ok(None)
+    } else {
+        parse_block(value).map(Some)
+    }
 }
 
 fn parse_statement(value: &Value) -> Result<Statement, String> {
@@ -93,7 +102,10 @@ fn parse_statement(value: &Value) -> Result<Statement, String> {
                 .iter()
                 .map(|handler| {
                     let parts = list(handler, "a handler")?;
-                    Ok((text(item(parts, 0)?)?.to_owned(), parse_block(item(parts, 1)?)?))
+                    Ok((
+                        text(item(parts, 0)?)?.to_owned(),
+                        parse_block(item(parts, 1)?)?,
+                    ))
                 })
                 .collect::<Result<_, String>>()?,
             orelse: parse_optional(at(3)?)?,
@@ -102,7 +114,10 @@ fn parse_statement(value: &Value) -> Result<Statement, String> {
         "yf" => Statement::YieldFromFresh(index(at(1)?)?),
         "yfi" => Statement::YieldFromInstance(index(at(1)?)?),
         "plain" => Statement::YieldFromPlain(Plain {
-            items: list(at(1)?, "items")?.iter().map(number).collect::<Result<_, _>>()?,
+            items: list(at(1)?, "items")?
+                .iter()
+                .map(number)
+                .collect::<Result<_, _>>()?,
             returned: number(at(2)?)?,
             close: match at(3)?.as_str() {
                 None => None,
@@ -196,15 +211,26 @@ struct Raise {
 
 impl Raise {
     fn new(kind: Kind, argument: Int) -> Self {
-        Self { kind, argument: Argument::Int(argument), cause: None }
+        Self {
+            kind,
+            argument: Argument::Int(argument),
+            cause: None,
+        }
     }
 
     fn with_text(kind: Kind, message: &'static str) -> Self {
-        Self { kind, argument: Argument::Text(message), cause: None }
+        Self {
+            kind,
+            argument: Argument::Text(message),
+            cause: None,
+        }
     }
 
     fn from_cause(self, cause: Raise) -> Self {
-        Self { cause: Some(Box::new(cause)), ..self }
+        Self {
+            cause: Some(Box::new(cause)),
+            ..self
+        }
     }
 
     fn to_json(&self) -> Value {
@@ -260,7 +286,9 @@ impl From<ProtocolError> for Raise {
 #[derive(Default)]
 struct Exits {
     thrown_in: Cell<Option<Int>>,
-    raised_out: Cell<Int>,
+    raised_out: Cell<Option<Int>>,
+    /// The operation in which the body was last told to finish by a close, which will swallow what it raises.
+    closed_in: Cell<Option<u64>>,
 }
 
 impl Exits {
@@ -268,7 +296,7 @@ impl Exits {
     fn pack(&self, raise: Raise) -> Exception {
         match (raise.kind, &raise.argument) {
             (Kind::GeneratorExit, Argument::Int(argument)) => {
-                self.raised_out.set(*argument);
+                self.raised_out.set(Some(*argument));
                 Exception::GeneratorExit
             }
             _ => raise.into(),
@@ -278,7 +306,9 @@ impl Exits {
     /// Unpacks what has come out of the body.
     fn unpack(&self, exception: Exception) -> Raise {
         match exception {
-            Exception::GeneratorExit => Raise::new(Kind::GeneratorExit, self.raised_out.take()),
+            Exception::GeneratorExit => {
+                Raise::new(Kind::GeneratorExit, self.raised_out.take().flatten())
+            }
             other => unpack_error(other),
         }
     }
@@ -310,6 +340,9 @@ struct World {
     bodies: Vec<Block>,
     instances: RefCell<Vec<Option<Rc<Instance>>>>,
     log: RefCell<Vec<String>>,
+    /// The numbers of the operations that are under way, innermost last.
+    operations: RefCell<Vec<u64>>,
+    begun: Cell<u64>,
 }
 
 impl World {
@@ -350,7 +383,10 @@ impl World {
     }
 
     fn state(&self, i: usize) -> &'static str {
-        match self.instances.borrow()[i].as_ref().map(|instance| instance.co.state()) {
+        match self.instances.borrow()[i]
+            .as_ref()
+            .map(|instance| instance.co.state())
+        {
             None => "-",
             Some(State::Created) => "C",
             Some(State::Running) => "R",
@@ -361,11 +397,26 @@ impl World {
 
     fn delegates(&self, i: usize) -> &'static str {
         let instances = self.instances.borrow();
-        if instances[i].as_ref().is_some_and(|instance| instance.co.is_delegating()) { "1" } else { "0" }
+        if instances[i]
+            .as_ref()
+            .is_some_and(|instance| instance.co.is_delegating())
+        {
+            "1"
+        } else {
+            "0"
+        }
     }
 
     /// Does what a driver asks for. A return is a `StopIteration`, as in Python.
     fn drive(&self, drive: &Drive) -> Result<Int, Raise> {
+        self.begun.set(self.begun.get() + 1);
+        self.operations.borrow_mut().push(self.begun.get());
+        let result = self.operate(drive);
+        self.operations.borrow_mut().pop();
+        result
+    }
+
+    fn operate(&self, drive: &Drive) -> Result<Int, Raise> {
         match *drive {
             Drive::Next(i) => {
                 let instance = self.instance(i)?;
@@ -383,7 +434,7 @@ impl World {
                     if instance.co.state() == State::Suspended {
                         exits.thrown_in.set(Some(argument));
                     } else {
-                        exits.raised_out.set(argument);
+                        exits.raised_out.set(Some(argument));
                     }
                 }
                 let thrown = if kind == Kind::GeneratorExit {
@@ -473,7 +524,9 @@ struct Frame<'a> {
 
 impl Frame<'_> {
     fn world(&self) -> Rc<World> {
-        self.world.upgrade().expect("the world outlives its generators")
+        self.world
+            .upgrade()
+            .expect("the world outlives its generators")
     }
 
     fn run(&self, block: &Block) -> Result<(), Leave> {
@@ -485,14 +538,17 @@ impl Frame<'_> {
         match statement {
             Statement::Log(entry) => world.log(entry.clone()),
             Statement::Yield(value) => {
-                self.v.set(self.co.yield_(*value).map_err(|e| self.thrown(e))?);
+                self.v
+                    .set(self.co.yield_(*value).map_err(|e| self.thrown(e))?);
                 world.log(format!("recv:{}", show(self.v.get())));
             }
             Statement::Return(value) => return Err(Leave::Return(*value)),
             Statement::ReturnV => return Err(Leave::Return(self.v.get())),
             Statement::Raise(kind, argument) => return Err(Raise::new(*kind, *argument).into()),
             Statement::RaiseFrom(kind, argument) => {
-                return Err(Raise::new(*kind, *argument).from_cause(self.handled()).into());
+                return Err(Raise::new(*kind, *argument)
+                    .from_cause(self.handled())
+                    .into());
             }
             Statement::Reraise => return Err(self.handled().into()),
             Statement::Break => return Err(Leave::Break),
@@ -514,7 +570,12 @@ impl Frame<'_> {
                 }
                 Ok(())
             })?,
-            Statement::Try { body, handlers, orelse, finally } => {
+            Statement::Try {
+                body,
+                handlers,
+                orelse,
+                finally,
+            } => {
                 let pending = self.guarded(body, handlers, orelse.as_ref());
                 if let Some(finally) = finally {
                     self.run(finally)?; // what leaves it replaces what is pending
@@ -567,7 +628,11 @@ impl Frame<'_> {
     }
 
     fn handled(&self) -> Raise {
-        self.handling.borrow().last().cloned().expect("only inside a handler")
+        self.handling
+            .borrow()
+            .last()
+            .cloned()
+            .expect("only inside a handler")
     }
 
     fn returned(&self, value: Int) {
@@ -577,23 +642,37 @@ impl Frame<'_> {
 
     /// What a `yield` has raised.
     fn thrown(&self, exception: Exception) -> Raise {
+        let argument = self.exits.thrown_in.take();
         match exception {
-            Exception::GeneratorExit => {
-                Raise::new(Kind::GeneratorExit, self.exits.thrown_in.take().flatten())
-            }
+            Exception::GeneratorExit => self.own_exit(argument),
             other => unpack_error(other),
         }
     }
 
-    /// What a `yield from` has raised: a `GeneratorExit` is the one thrown into this body, or else the other's own.
+    /// What a `yield from` has raised. A `GeneratorExit` is either the one that woke this body, and then the other was
+    /// closed, or the other's own.
     fn delegated(&self, exception: Exception, other: &Exits) -> Raise {
+        let argument = self.exits.thrown_in.take();
         match exception {
-            Exception::GeneratorExit => match self.exits.thrown_in.take() {
-                Some(argument) => Raise::new(Kind::GeneratorExit, argument),
-                None => other.unpack(Exception::GeneratorExit),
+            Exception::GeneratorExit => match other.raised_out.take() {
+                Some(own) if argument.is_none() && other.closed_in.get() != self.operation() => {
+                    Raise::new(Kind::GeneratorExit, own)
+                }
+                _ => self.own_exit(argument),
             },
             error => unpack_error(error),
         }
+    }
+
+    fn own_exit(&self, argument: Option<Int>) -> Raise {
+        if argument.is_none() {
+            self.exits.closed_in.set(self.operation());
+        }
+        Raise::new(Kind::GeneratorExit, argument.flatten())
+    }
+
+    fn operation(&self) -> Option<u64> {
+        self.world().operations.borrow().last().copied()
     }
 
     /// Runs `work` with a fresh generator that lives until it is left, or until this frame is thrown away.
@@ -603,7 +682,10 @@ impl Frame<'_> {
         work: impl FnOnce(&Temporary) -> Result<R, Leave>,
     ) -> Result<R, Leave> {
         let (co, exits) = self.world().make(function);
-        let sub = Rc::new(Temporary { co: RefCell::new(co), exits });
+        let sub = Rc::new(Temporary {
+            co: RefCell::new(co),
+            exits,
+        });
         self.temporaries.borrow_mut().push(Rc::clone(&sub));
         let result = work(&sub);
         drop(sub);
@@ -688,11 +770,16 @@ pub fn run(case: &Value) -> Result<String, String> {
         bodies: bodies.iter().map(parse_block).collect::<Result<_, _>>()?,
         instances: RefCell::default(),
         log: RefCell::default(),
+        operations: RefCell::default(),
+        begun: Cell::new(0),
     });
     CURRENT.set(Rc::downgrade(&world));
     for function in functions {
         let (co, exits) = world.make(index(function)?);
-        world.instances.borrow_mut().push(Some(Rc::new(Instance { co: co.shared(), exits })));
+        world.instances.borrow_mut().push(Some(Rc::new(Instance {
+            co: co.shared(),
+            exits,
+        })));
     }
 
     let all = 0..functions.len();
@@ -712,7 +799,10 @@ pub fn run(case: &Value) -> Result<String, String> {
         Value::from(world.take_log()).to_string()
     });
     let end = end.collect::<Vec<_>>().join(",");
-    Ok(format!(r#"{{"id":{id},"steps":[{}],"end":[{end}]}}"#, steps.join(",")))
+    Ok(format!(
+        r#"{{"id":{id},"steps":[{}],"end":[{end}]}}"#,
+        steps.join(",")
+    ))
 }
 
 /// What a step of the script came to.
@@ -722,13 +812,22 @@ fn outcome(drive: &Drive, result: Result<Int, Raise>) -> String {
         (Ok(v), Drive::Close(_)) => value("close", v),
         (Ok(v), Drive::Del(_)) => value("del", v),
         (Ok(v), _) => value("yield", v),
-        (Err(Raise { kind: Kind::StopIteration, argument: Argument::Int(v), .. }), _) => {
-            value("return", v)
-        }
+        (
+            Err(Raise {
+                kind: Kind::StopIteration,
+                argument: Argument::Int(v),
+                ..
+            }),
+            _,
+        ) => value("return", v),
         (Err(raise), _) => match &raise.cause {
             None => format!("{{\"raise\":{}}}", raise.to_json()),
             Some(cause) => {
-                format!("{{\"raise\":{},\"cause\":{}}}", raise.to_json(), cause.to_json())
+                format!(
+                    "{{\"raise\":{},\"cause\":{}}}",
+                    raise.to_json(),
+                    cause.to_json()
+                )
             }
         },
     }

@@ -57,7 +57,10 @@ fn replay(run: fn(&serde_json::Value) -> Result<String, String>) -> io::Result<(
             .map_err(|error| error.to_string())
             .and_then(|case| run(case.get("case").unwrap_or(&case)))
             .map_err(|error| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("line {}: {error}", number + 1))
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("line {}: {error}", number + 1),
+                )
             })?;
         writeln!(output, "{trace}")?;
     }
