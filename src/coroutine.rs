@@ -39,7 +39,7 @@ use crate::unraisable::{Reason, report};
 /// Python's `f(): yield` without a value is a coroutine that yields `()`.
 ///
 /// The types of what is sent and returned have to be known: a body that never ends says so by its return type, as above,
-/// and a value that is received into nothing in particular needs its type (`let line: String = co.yield_(())?`).
+/// and a received value needs its type before a method is called on it (`let line: String = co.yield_(())?`).
 pub fn coroutine<Y, S, R, F>(body: F) -> Coroutine<Y, S, R>
 where
     Y: 'static,
@@ -502,6 +502,9 @@ impl<Y, S, R> Coroutine<Y, S, R> {
     }
 
     /// Resumes it at its `yield_`, which returns `value`; returns the next value it yields, or what it returns.
+    ///
+    /// That it returns is not an error: a feeder that has more to send looks for [`Step::Complete`], or learns from
+    /// [`Raised::Exhausted`] at the next value that nobody takes it any more.
     ///
     /// # Errors
     ///

@@ -36,7 +36,7 @@ use std::ptr::{self, NonNull};
 
 use crate::exception::Exception;
 use crate::stack::{Stack, StackError};
-use crate::switch::{self, NOTHING, NotCurrent, Switch, Word, pack, unpack};
+use crate::switch::{NOTHING, NotCurrent, Report, Switch, Word, pack, unpack};
 use crate::unraisable::{Reason, forget_if_it_panics, report};
 use crate::unwind::{ForcedUnwind, unwind};
 
@@ -64,17 +64,6 @@ enum Signal {
     Exit,
     /// The order to finish, by force. Stays set.
     Unwind,
-}
-
-/// Why the body has suspended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Report {
-    /// A value is yielded.
-    Yielded,
-    /// `child` is to be driven instead.
-    Delegated,
-    /// It was told to unwind but cannot, and must not be resumed again.
-    Stuck,
 }
 
 /// How a body ended.
@@ -108,7 +97,6 @@ pub(crate) struct Channel<Y, S> {
     switch: Switch,
     state: Cell<State>,
     signal: Cell<Signal>,
-    report: Cell<Report>,
     /// Suspended by [`relay`](Self::relay).
     relaying: Cell<bool>,
     /// A forced unwind has begun.
@@ -120,12 +108,12 @@ pub(crate) struct Channel<Y, S> {
 }
 
 impl<Y, S> Channel<Y, S> {
+    #[inline(always)]
     fn new() -> Self {
         Self {
             switch: Switch::new(),
             state: Cell::new(State::Created),
             signal: Cell::new(Signal::Value),
-            report: Cell::new(Report::Yielded),
             relaying: Cell::new(false),
             unwinding: Cell::new(false),
             thrown: Cell::new(None),
@@ -202,7 +190,7 @@ impl<Y, S> Channel<Y, S> {
         let again = self.unwinding.replace(true);
         unwind(self.switch.stack_left());
         if !again {
-            self.report.set(Report::Stuck);
+            self.switch.set_report(Report::Stuck);
             loop {
                 // Whoever finds the report never resumes this body again.
                 let _ = self.switch.suspend(NOTHING, || {});
@@ -233,7 +221,7 @@ impl<Y, S> Channel<Y, S> {
         let woken = self.switch.suspend(word, || {
             self.child.set(sub);
             sub.parent.set(self);
-            self.report.set(Report::Delegated);
+            self.switch.set_report(Report::Delegated);
         });
         if woken.is_ok() && self.child.get().is_null() {
             return Ok(None);
@@ -337,16 +325,16 @@ impl<Y, S, T> Handle<Y, S, T> {
     where
         F: FnOnce(&Channel<Y, S>) -> T,
     {
-        let frame = Frame {
+        let mut place = Box::new_uninit();
+        // Made in place, where `Box::new` would copy it from the stack.
+        place.write(Frame {
             head: Head {
                 channel: Channel::new(),
                 outcome: UnsafeCell::new(None),
             },
             config,
             body: UnsafeCell::new(Some(body)),
-        };
-        let mut place = Box::new_uninit();
-        place.write(frame); // in place, where `Box::new` would copy it from the stack
+        });
         // SAFETY: it has just been written.
         let frame = Box::into_raw(unsafe { place.assume_init() });
         // SAFETY: a box is not null. Only the lifetime of what `body` borrows is erased, and that lives long enough,
@@ -451,10 +439,12 @@ impl<Y, S, T> Handle<Y, S, T> {
     pub(crate) fn advance(&self) -> Turn<Y, T> {
         let root = self.channel();
         // SAFETY: the caller has seen that it is suspended.
-        match unsafe { root.switch.resume(NOTHING) } {
-            // SAFETY: it suspends in `give` only.
-            switch::Turn::Suspended(word) => Turn::Yielded(unsafe { unpack(word) }),
-            turn => self.drive(root, turn),
+        let word = unsafe { root.switch.resume(NOTHING) };
+        if root.switch.report() == Report::Yielded {
+            // SAFETY: the report says that this is a value, and its body waits.
+            Turn::Yielded(unsafe { unpack(word) })
+        } else {
+            self.drive(root, word)
         }
     }
 
@@ -474,25 +464,30 @@ impl<Y, S, T> Handle<Y, S, T> {
         root.state.set(State::Running);
         // SAFETY: the root was suspended, or created and prepared, and so was the target, which is the root or its
         // leaf. Now the root's state keeps every other owner from coming here again.
-        match unsafe { target.switch.resume(word) } {
-            switch::Turn::Suspended(word) if target.report.get() == Report::Yielded => {
-                root.state.set(State::Suspended);
-                // SAFETY: the report says that this is a value, and its body waits.
-                Turn::Yielded(unsafe { unpack(word) })
-            }
-            turn => self.drive(target, turn),
+        let word = unsafe { target.switch.resume(word) };
+        if target.switch.report() == Report::Yielded {
+            root.state.set(State::Suspended);
+            // SAFETY: the report says that this is a value, and its body waits.
+            Turn::Yielded(unsafe { unpack(word) })
+        } else {
+            self.drive(target, word)
         }
     }
 
     /// Goes on after a body has ended or delegated.
     #[cold]
     #[inline(never)]
-    fn drive(&self, target: &Channel<Y, S>, turn: switch::Turn) -> Turn<Y, T> {
+    fn drive(&self, target: &Channel<Y, S>, word: Word) -> Turn<Y, T> {
         let root = self.channel();
-        let (mut leaf, mut turn) = (target, turn);
+        let (mut leaf, mut word) = (target, word);
         loop {
-            let word = match turn {
-                switch::Turn::Finished => {
+            match leaf.switch.take_report() {
+                Report::Yielded => {
+                    root.state.set(State::Suspended);
+                    // SAFETY: the report says that this is a value, and its body waits.
+                    return Turn::Yielded(unsafe { unpack(word) });
+                }
+                Report::Finished => {
                     leaf.state.set(State::Closed);
                     // SAFETY: it has just finished.
                     unsafe { leaf.switch.release() };
@@ -502,31 +497,22 @@ impl<Y, S, T> Handle<Y, S, T> {
                     // SAFETY: the parent's body waits in `delegate`, so its frame is alive and stays where it is.
                     leaf = unsafe { &*leaf.parent.replace(ptr::null()) };
                     leaf.child.set(ptr::null());
-                    NOTHING
                 }
-                switch::Turn::Suspended(word) => match leaf.report.replace(Report::Yielded) {
-                    Report::Yielded => {
-                        root.state.set(State::Suspended);
-                        // SAFETY: the report says that this is a value, and its body waits.
-                        return Turn::Yielded(unsafe { unpack(word) });
-                    }
-                    Report::Delegated => {
-                        // SAFETY: the body waits in `delegate` and keeps its sub-coroutine, which was suspended or
-                        // prepared and whose chain therefore hangs together, alive and in place.
-                        leaf = unsafe {
-                            let sub = &*leaf.child.get();
-                            sub.state.set(State::Running);
-                            &*sub.leaf.get()
-                        };
-                        word
-                    }
-                    Report::Stuck => unreachable!("only a forced unwind gets stuck"),
-                },
-            };
+                Report::Delegated => {
+                    // SAFETY: the body waits in `delegate` and keeps its sub-coroutine, which was suspended or prepared
+                    // and whose chain therefore hangs together, alive and in place.
+                    leaf = unsafe {
+                        let sub = &*leaf.child.get();
+                        sub.state.set(State::Running);
+                        &*sub.leaf.get()
+                    };
+                }
+                Report::Stuck => unreachable!("only a forced unwind gets stuck"),
+            }
             root.leaf.set(leaf);
             // SAFETY: the new leaf is suspended in `delegate`, or was suspended or prepared when it was delegated to.
-            // The word is what it waits for, if it waits for one.
-            turn = unsafe { leaf.switch.resume(word) };
+            // The word is what it waits for, if it waits for a value.
+            word = unsafe { leaf.switch.resume(word) };
         }
     }
 
@@ -541,24 +527,25 @@ impl<Y, S, T> Handle<Y, S, T> {
         root.state.set(State::Running);
         for _ in 0..UNWIND_ROUNDS {
             // SAFETY: it was suspended when we came here, and is in each further round.
-            let switch::Turn::Suspended(word) = (unsafe { root.switch.resume(NOTHING) }) else {
-                root.state.set(State::Closed);
-                // SAFETY: it has just finished.
-                unsafe { root.switch.release() };
-                match self.take_outcome() {
-                    Outcome::Panicked(payload) if !payload.is::<ForcedUnwind>() => {
-                        report(self.name(), Reason::Panic(payload));
-                    }
-                    ended => forget_if_it_panics(ended),
-                }
-                return true;
-            };
-            match root.report.replace(Report::Yielded) {
+            let word = unsafe { root.switch.resume(NOTHING) };
+            match root.switch.take_report() {
                 // SAFETY: the report says that this is a value, and its body waits.
                 Report::Yielded => forget_if_it_panics(unsafe { unpack::<Y>(word) }),
                 // The signal is still set: `delegate` takes the sub-coroutine off the chain again.
                 Report::Delegated => {}
                 Report::Stuck => return false,
+                Report::Finished => {
+                    root.state.set(State::Closed);
+                    // SAFETY: it has just finished.
+                    unsafe { root.switch.release() };
+                    match self.take_outcome() {
+                        Outcome::Panicked(payload) if !payload.is::<ForcedUnwind>() => {
+                            report(self.name(), Reason::Panic(payload));
+                        }
+                        ended => forget_if_it_panics(ended),
+                    }
+                    return true;
+                }
             }
         }
         false

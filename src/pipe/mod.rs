@@ -2,17 +2,20 @@
 //!
 //! A stage is a [`Sink`]: a body that receives. It pushes on into a [`Target`] that it owns, mostly another sink.
 //!
-//! ```
-//! use yieldfrom::pipe::{sink, Receiver, Sink, Target};
+//! The closure's argument needs its type, as below: rustc does not carry it there from the return type.
 //!
-//! /// Passes the lines on that contain `pattern`.
-//! fn grep(pattern: &'static str, mut target: impl Target<str> + 'static) -> Sink<str> {
+//! ```
+//! use yieldfrom::pipe::{sink, Receiver, Sink};
+//!
+//! /// Passes the lines on that contain `pattern`, and returns what the target returns.
+//! fn grep<R: 'static>(pattern: &'static str, mut target: Sink<str, R>) -> Sink<str, R> {
 //!     sink(move |lines: &mut Receiver<str>| {
 //!         while let Some(line) = lines.recv() {
 //!             if line.contains(pattern) && target.send(line).is_err() {
 //!                 break; // nobody wants more lines
 //!             }
 //!         }
+//!         target.close()
 //!     })
 //! }
 //!
@@ -27,12 +30,10 @@
 //!     })
 //! }
 //!
-//! let mut counter = count();
-//! counter.send("no snakes here").unwrap();
-//! counter.send("Python, you are so cool").unwrap();
-//! assert_eq!(counter.close(), 2);
-//! # let mut stage = grep("Python", count());
-//! # stage.send("Python").unwrap();
+//! let mut pipeline = grep("Python", count());
+//! pipeline.send("no snakes here").unwrap();
+//! pipeline.send("Python, you are so cool").unwrap();
+//! assert_eq!(pipeline.close(), 1);
 //! ```
 
 mod sink;

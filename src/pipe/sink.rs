@@ -116,7 +116,7 @@ impl<T: ?Sized> fmt::Debug for Receiver<'_, T> {
 ///
 /// | | not started | waiting for an item | ended by itself |
 /// |---|---|---|---|
-/// | [`send`](Target::send) | starts the body, then as on the right | lends it the item; back when it asks for the next | `Closed` |
+/// | [`send`](Self::send) | starts the body, then as on the right | lends it the item; back when it asks for the next | `Closed` |
 /// | [`close`](Self::close) | starts the body, then as on the right | `recv` returns `None`; back when the body has ended | what the body returned |
 /// | drop | as `close` | as `close`, but what goes wrong is reported | nothing |
 ///
@@ -135,7 +135,35 @@ enum Unfinished {
 }
 
 impl<T: ?Sized, R> Sink<T, R> {
+    /// Lends `item` to the body and returns when that asks for the next or has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the body has ended, perhaps with this item, which it has still seen; or if it had ended before.
+    ///
+    /// # Panics
+    ///
+    /// If the body panics, or there is no stack to start it on.
+    #[inline]
+    pub fn send(&mut self, item: &T) -> Result<(), Closed> {
+        if self.handle.state() == State::Created {
+            let turn = self
+                .handle
+                .start()
+                .unwrap_or_else(|error| panic!("{error}"));
+            self.settle(turn)?;
+        }
+        if self.handle.state() != State::Suspended {
+            return Err(Closed);
+        }
+        let turn = self.handle.send(Some(NonNull::from(item)));
+        self.settle(turn)
+    }
+
     /// Tells the body that no more items come, and returns what it returns.
+    ///
+    /// A stage that ends by closing its target in this way, rather than by dropping it, can pass on what it returns, such
+    /// as an error.
     ///
     /// # Panics
     ///
@@ -196,29 +224,9 @@ impl<T: ?Sized, R> Sink<T, R> {
 }
 
 impl<T: ?Sized, R> Target<T> for Sink<T, R> {
-    /// Lends `item` to the body and returns when that asks for the next or has ended.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`] if the body has ended, perhaps with this item, which it has still seen; or if it had ended before.
-    ///
-    /// # Panics
-    ///
-    /// If the body panics, or there is no stack to start it on.
     #[inline]
     fn send(&mut self, item: &T) -> Result<(), Closed> {
-        if self.handle.state() == State::Created {
-            let turn = self
-                .handle
-                .start()
-                .unwrap_or_else(|error| panic!("{error}"));
-            self.settle(turn)?;
-        }
-        if self.handle.state() != State::Suspended {
-            return Err(Closed);
-        }
-        let turn = self.handle.send(Some(NonNull::from(item)));
-        self.settle(turn)
+        Sink::send(self, item)
     }
 }
 

@@ -14,8 +14,9 @@ pub trait Target<T: ?Sized> {
     ///
     /// # Errors
     ///
-    /// [`Closed`] if it wants no more items. That is its own end and not the caller's: a stage that passes it on with
-    /// `?` ends too, one that ignores it goes on.
+    /// [`Closed`] if it wants no more items. That says nothing about why, and it is the target's end and not the caller's:
+    /// a stage that passes it on with `?` ends too, one that ignores it goes on. The usual answer is to stop sending and
+    /// to look at what [`Sink::close`](crate::pipe::Sink::close) returns.
     fn send(&mut self, item: &T) -> Result<(), Closed>;
 }
 
