@@ -1,12 +1,13 @@
 //! Names and stack sizes.
+//!
+//! What a [`Builder`] makes is added to it where that is defined: see `generator.rs`, `coroutine.rs` and `pipe/sink.rs`.
+
+#![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 
-use crate::coroutine::{Co, Coroutine};
-use crate::exception::Exception;
 use crate::frame::Config;
-use crate::generator::{Generator, Yielder};
-use crate::stack::{DEFAULT_STACK_SIZE, StackError};
+use crate::stack::DEFAULT_STACK_SIZE;
 
 /// Makes generators and coroutines with a name or with a stack of another size.
 ///
@@ -45,61 +46,6 @@ impl Builder {
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
-    }
-
-    /// As [`generator`](crate::generator()).
-    pub fn generator<Y, R, F>(&self, body: F) -> Generator<Y, R>
-    where
-        Y: 'static,
-        R: 'static,
-        F: FnOnce(&Yielder<Y>) -> R + 'static,
-    {
-        // SAFETY: nothing is borrowed: the bounds say so.
-        unsafe { Generator::new(self, body) }
-    }
-
-    /// As [`generator`](Self::generator), but takes the stack at once.
-    ///
-    /// # Errors
-    ///
-    /// If there is no stack to be had. The body is dropped.
-    pub fn try_generator<Y, R, F>(&self, body: F) -> Result<Generator<Y, R>, StackError>
-    where
-        Y: 'static,
-        R: 'static,
-        F: FnOnce(&Yielder<Y>) -> R + 'static,
-    {
-        let mut generator = self.generator(body);
-        generator.try_reserve()?;
-        Ok(generator)
-    }
-
-    /// As [`coroutine`](crate::coroutine()).
-    pub fn coroutine<Y, S, R, F>(&self, body: F) -> Coroutine<Y, S, R>
-    where
-        Y: 'static,
-        S: 'static,
-        R: 'static,
-        F: FnOnce(&Co<Y, S>) -> Result<R, Exception> + 'static,
-    {
-        Coroutine::new(self, body)
-    }
-
-    /// As [`coroutine`](Self::coroutine), but takes the stack at once.
-    ///
-    /// # Errors
-    ///
-    /// If there is no stack to be had. The body is dropped.
-    pub fn try_coroutine<Y, S, R, F>(&self, body: F) -> Result<Coroutine<Y, S, R>, StackError>
-    where
-        Y: 'static,
-        S: 'static,
-        R: 'static,
-        F: FnOnce(&Co<Y, S>) -> Result<R, Exception> + 'static,
-    {
-        let mut coroutine = self.coroutine(body);
-        coroutine.try_reserve()?;
-        Ok(coroutine)
     }
 
     #[inline]

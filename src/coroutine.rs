@@ -1,16 +1,17 @@
-//! Coroutines: bodies that are sent values, and Python's whole protocol for their holders.
+//! Coroutines for their holders: Python's whole protocol.
 
 use std::fmt;
 use std::iter::FusedIterator;
 use std::panic::resume_unwind;
 
 use crate::builder::Builder;
+use crate::channel::{Channel, State};
+use crate::co::{Co, Delegate, sealed::Sealed};
 use crate::exception::{Exception, ProtocolError, Raised};
-use crate::frame::{Channel, Handle, Outcome, State, Turn, Wake};
-use crate::shared::SharedCoroutine;
+use crate::frame::{Handle, Outcome};
+use crate::protocol::{Resumed, Step};
 use crate::stack::StackError;
 use crate::switch::NotCurrent;
-use crate::unraisable::{Reason, report};
 
 /// Makes a coroutine of a body that yields values of type `Y`, is sent values of type `S` and returns an `R`.
 ///
@@ -50,339 +51,33 @@ where
     Builder::new().coroutine(body)
 }
 
-/// What the body of a coroutine yields and delegates with.
-///
-/// ```compile_fail,E0277
-/// // It stays on its thread, as the body does.
-/// # use yieldfrom::{coroutine, Exception};
-/// coroutine(|co| -> Result<(), Exception> {
-///     std::thread::scope(|s| { s.spawn(|| co.yield_(())); });
-///     let () = co.yield_(())?;
-///     Ok(())
-/// });
-/// ```
-#[repr(transparent)]
-pub struct Co<Y, S>(Channel<Y, S>);
-
-impl<Y, S> Co<Y, S> {
-    #[inline]
-    fn of(channel: &Channel<Y, S>) -> &Self {
-        // SAFETY: `Co` is a transparent wrapper. Every test that yields goes through here.
-        unsafe { &*std::ptr::from_ref(channel).cast() }
-    }
-
-    /// Hands `value` to the holder and waits for what it sends.
-    ///
-    /// # Errors
-    ///
-    /// What the holder throws in, or [`Exception::GeneratorExit`] if it closes or drops the coroutine. Called from
-    /// another body than its own (one that borrows this handle and was resumed by this body), it does not suspend:
-    /// [`ProtocolError::NotCurrent`].
-    #[inline]
-    pub fn yield_(&self, value: Y) -> Result<S, Exception> {
-        settle_wake(self.0.exchange(value))
-    }
-
-    /// Has `sub` driven in place of this body, and returns what it returns (PEP 380).
-    ///
-    /// What `sub` yields goes to this coroutine's holder, and what the holder sends and throws goes to `sub`, at the same
-    /// cost however long the chain of delegations is. When the holder closes this coroutine, `sub` is closed first.
-    ///
-    /// `sub` is a `&mut` [`Coroutine`], which is started, or a [`&SharedCoroutine`](SharedCoroutine).
-    ///
-    /// ```
-    /// use yieldfrom::{coroutine, Exception, Step};
-    ///
-    /// # fn main() -> Result<(), Exception> {
-    /// let mut outer = coroutine(|co| {
-    ///     let mut inner = coroutine(|co| {
-    ///         let sent: i32 = co.yield_("a number, please")?;
-    ///         Ok(sent * 2)
-    ///     });
-    ///     let doubled = co.yield_from(&mut inner)?;
-    ///     Ok(doubled + 1)
-    /// });
-    /// assert_eq!(outer.prime()?, Step::Yielded("a number, please"));
-    /// assert_eq!(outer.send(20)?, Step::Complete(41));
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// - What `sub` raises.
-    /// - What the holder throws: anything but `GeneratorExit` goes to `sub` first. `GeneratorExit` closes `sub` and is
-    ///   then returned here, or else what closing it raised ([`ProtocolError::IgnoredExit`] if it yielded).
-    /// - [`ProtocolError::AlreadyStarted`] if `sub` has started: it waits for a value, see
-    ///   [`yield_from_with`](Self::yield_from_with). [`ProtocolError::Exhausted`] if it has finished.
-    ///   [`ProtocolError::AlreadyExecuting`] if it is shared and running, as it is if this body is its own.
-    /// - A [`StackError`] if there is no stack for it.
-    ///
-    /// # Panics
-    ///
-    /// If `sub` panics.
-    pub fn yield_from<D: Delegate<Y, S>>(&self, sub: D) -> Result<D::Return, Exception> {
-        sub.delegate(self, None)
-    }
-
-    /// [`yield_from`](Self::yield_from) a `sub` that waits at a `yield_`: `first` is sent to it.
-    ///
-    /// ```
-    /// use yieldfrom::{coroutine, Exception, Step};
-    ///
-    /// # fn main() -> Result<(), Exception> {
-    /// let mut numbers = coroutine(|co| co.yield_each(1..=3));
-    /// numbers.prime()?;
-    /// let mut rest = coroutine(move |co| co.yield_from_with(&mut numbers, ()));
-    /// assert_eq!(rest.by_ref().collect::<Result<Vec<i32>, _>>()?, [2, 3]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As there, but for [`ProtocolError::JustStarted`] if `sub` has not started.
-    pub fn yield_from_with<D: Delegate<Y, S>>(
-        &self,
-        sub: D,
-        first: S,
-    ) -> Result<D::Return, Exception> {
-        sub.delegate(self, Some(first))
-    }
-
-    /// Yields every item, as Python's `yield from` an iterable.
-    ///
-    /// # Errors
-    ///
-    /// What the holder throws, or [`Exception::GeneratorExit`]; the items that are left are dropped. If the holder sends
-    /// something, which an iterator cannot take, [`ProtocolError::SendToIterator`].
-    pub fn yield_each(&self, items: impl IntoIterator<Item = Y>) -> Result<(), Exception>
+impl Builder {
+    /// As [`coroutine`](crate::coroutine()).
+    pub fn coroutine<Y, S, R, F>(&self, body: F) -> Coroutine<Y, S, R>
     where
-        S: MaybeNothing,
+        Y: 'static,
+        S: 'static,
+        R: 'static,
+        F: FnOnce(&Co<Y, S>) -> Result<R, Exception> + 'static,
     {
-        for item in items {
-            if !settle_wake(self.0.relay(item))?.is_nothing() {
-                return Err(ProtocolError::SendToIterator.into());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What is sent where nothing need be: `()`, or Python's `None`.
-pub trait MaybeNothing {
-    /// Whether it is nothing.
-    fn is_nothing(&self) -> bool;
-}
-
-impl MaybeNothing for () {
-    fn is_nothing(&self) -> bool {
-        true
-    }
-}
-
-impl<T> MaybeNothing for Option<T> {
-    fn is_nothing(&self) -> bool {
-        self.is_none()
-    }
-}
-
-impl<Y, S> fmt::Debug for Co<Y, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Co").finish_non_exhaustive()
-    }
-}
-
-#[inline(always)]
-fn settle_wake<S>(wake: Result<Wake<S>, NotCurrent>) -> Result<S, Exception> {
-    match wake {
-        Ok(Wake::Value(value)) => Ok(value),
-        Ok(Wake::Raise(exception)) => Err(exception),
-        Err(NotCurrent) => Err(ProtocolError::NotCurrent.into()),
-    }
-}
-
-/// What [`Co::yield_from`] can delegate to: `&mut Coroutine` and `&SharedCoroutine`.
-pub trait Delegate<Y, S>: sealed::Sealed {
-    /// What it returns when it completes.
-    type Return;
-
-    #[doc(hidden)]
-    fn delegate(self, co: &Co<Y, S>, first: Option<S>) -> Result<Self::Return, Exception>;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl<Y, S, R> Sealed for &mut super::Coroutine<Y, S, R> {}
-    impl<Y, S, R> Sealed for &super::SharedCoroutine<Y, S, R> {}
-}
-
-impl<Y, S, R> Delegate<Y, S> for &mut Coroutine<Y, S, R> {
-    type Return = R;
-
-    fn delegate(self, co: &Co<Y, S>, first: Option<S>) -> Result<R, Exception> {
-        match (self.handle.state(), &first) {
-            (State::Created, None) => self.handle.reserve()?,
-            (State::Suspended, Some(_)) => {}
-            (State::Created, Some(_)) => return Err(ProtocolError::JustStarted.into()),
-            (State::Suspended, None) => return Err(ProtocolError::AlreadyStarted.into()),
-            (State::Running, _) => return Err(ProtocolError::AlreadyExecuting.into()),
-            (State::Closed, _) => return Err(ProtocolError::Exhausted.into()),
-        }
-        // SAFETY: `self` is an exclusive reference, and we have just looked at the state.
-        match unsafe { co.0.delegate(&self.handle, first) } {
-            Ok(None) => match self.handle.take_outcome() {
-                Outcome::Returned(result) => result,
-                Outcome::Panicked(payload) => resume_unwind(payload),
-            },
-            Ok(Some(exception)) => {
-                // Only the order to finish wakes a delegating body before its sub-coroutine has ended.
-                self.handle.finish()?;
-                Err(exception)
-            }
-            Err(NotCurrent) => Err(ProtocolError::NotCurrent.into()),
-        }
-    }
-}
-
-impl<Y, S, R> Delegate<Y, S> for &SharedCoroutine<Y, S, R> {
-    type Return = R;
-
-    /// A shared coroutine can be resumed, and delegated to, by others in between. So it is not put on the chain: this
-    /// body stays on the way of its items.
-    fn delegate(self, co: &Co<Y, S>, first: Option<S>) -> Result<R, Exception> {
-        let mut step = match first {
-            None => self.prime(),
-            Some(value) => self.send(value),
-        };
-        loop {
-            match step? {
-                Step::Complete(value) => return Ok(value),
-                Step::Yielded(value) => {
-                    step = match settle_wake(co.0.relay(value)) {
-                        Ok(value) => self.send(value),
-                        Err(Exception::GeneratorExit) => {
-                            self.close()?;
-                            return Err(Exception::GeneratorExit);
-                        }
-                        Err(exception) => self.throw(exception),
-                    };
-                }
-            }
-        }
-    }
-}
-
-/// How far a coroutine has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Step<Y, R> {
-    /// It has yielded a value and is suspended.
-    Yielded(Y),
-    /// It has returned and is closed (Python's `StopIteration`, with its `value`).
-    Complete(R),
-}
-
-impl<Y, R> Step<Y, R> {
-    /// The yielded value.
-    pub fn yielded(self) -> Option<Y> {
-        match self {
-            Self::Yielded(value) => Some(value),
-            Self::Complete(_) => None,
-        }
+        Coroutine::new(self, body)
     }
 
-    /// The returned value.
-    pub fn complete(self) -> Option<R> {
-        match self {
-            Self::Yielded(_) => None,
-            Self::Complete(value) => Some(value),
-        }
-    }
-}
-
-type Resumed<Y, S, R> = Result<Step<Y, R>, Raised<S>>;
-
-/// The protocol, for any owner of a handle.
-impl<Y, S, R> Handle<Y, S, Result<R, Exception>> {
-    pub(crate) fn protocol_prime(&self) -> Resumed<Y, S, R> {
-        match self.state() {
-            State::Created => settle(self.start().map_err(Raised::NoStack)?),
-            State::Suspended => Err(Raised::AlreadyStarted),
-            State::Running => Err(Raised::AlreadyExecuting(None)),
-            State::Closed => Err(Raised::Exhausted(None)),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn protocol_send(&self, value: S) -> Resumed<Y, S, R> {
-        match self.state() {
-            State::Suspended => settle(self.send(value)),
-            State::Created => Err(Raised::JustStarted(value)),
-            State::Running => Err(Raised::AlreadyExecuting(Some(value))),
-            State::Closed => Err(Raised::Exhausted(Some(value))),
-        }
-    }
-
-    pub(crate) fn protocol_throw(&self, exception: Exception) -> Resumed<Y, S, R> {
-        match self.state() {
-            State::Suspended => settle(self.throw(exception)),
-            State::Running => Err(Raised::AlreadyExecuting(None)),
-            State::Created | State::Closed => {
-                self.close();
-                Err(Raised::Exception(exception))
-            }
-        }
-    }
-
-    pub(crate) fn finish(&self) -> Result<Option<R>, Raised<S>> {
-        match self.state() {
-            State::Running => Err(Raised::AlreadyExecuting(None)),
-            State::Created | State::Closed => {
-                self.close();
-                Ok(None)
-            }
-            State::Suspended => match settle(self.exit()) {
-                Ok(Step::Complete(value)) => Ok(Some(value)),
-                Err(Raised::Exception(Exception::GeneratorExit)) => Ok(None),
-                Ok(Step::Yielded(_)) => Err(Raised::IgnoredExit),
-                Err(raised) => Err(raised),
-            },
-        }
-    }
-
-    /// The first two stages of a drop: asks a suspended one to finish. What is wrong with that is reported. One that
-    /// does not finish is left suspended, for the next stage to unwind.
-    fn drop_by_value(&self) {
-        match self.exit() {
-            Turn::Yielded(value) => {
-                crate::unraisable::forget_if_it_panics(value);
-                report(self.name(), Reason::IgnoredExit);
-            }
-            Turn::Finished(Outcome::Panicked(payload)) => {
-                report(self.name(), Reason::Panic(payload))
-            }
-            Turn::Finished(Outcome::Returned(Err(Exception::Error(error)))) => {
-                report(self.name(), Reason::Exception(Exception::Error(error)));
-            }
-            Turn::Finished(ended) => crate::unraisable::forget_if_it_panics(ended),
-        }
-    }
-}
-
-#[inline(always)]
-fn settle<Y, S, R>(turn: Turn<Y, Result<R, Exception>>) -> Resumed<Y, S, R> {
-    match turn {
-        Turn::Yielded(value) => Ok(Step::Yielded(value)),
-        Turn::Finished(outcome) => end(outcome),
-    }
-}
-
-#[cold]
-fn end<Y, S, R>(outcome: Outcome<Result<R, Exception>>) -> Resumed<Y, S, R> {
-    match outcome {
-        Outcome::Returned(Ok(value)) => Ok(Step::Complete(value)),
-        Outcome::Returned(Err(exception)) => Err(Raised::Exception(exception)),
-        Outcome::Panicked(payload) => resume_unwind(payload),
+    /// As [`coroutine`](Self::coroutine), but takes the stack at once.
+    ///
+    /// # Errors
+    ///
+    /// If there is no stack to be had. The body is dropped.
+    pub fn try_coroutine<Y, S, R, F>(&self, body: F) -> Result<Coroutine<Y, S, R>, StackError>
+    where
+        Y: 'static,
+        S: 'static,
+        R: 'static,
+        F: FnOnce(&Co<Y, S>) -> Result<R, Exception> + 'static,
+    {
+        let mut coroutine = self.coroutine(body);
+        coroutine.try_reserve()?;
+        Ok(coroutine)
     }
 }
 
@@ -593,11 +288,6 @@ impl<Y, S, R> Coroutine<Y, S, R> {
     pub fn try_reserve(&mut self) -> Result<(), StackError> {
         self.handle.reserve()
     }
-
-    /// Makes it one that can have several owners, for graphs of coroutines.
-    pub fn shared(self) -> SharedCoroutine<Y, S, R> {
-        SharedCoroutine::new(self)
-    }
 }
 
 impl<Y, S, R> Drop for Coroutine<Y, S, R> {
@@ -639,5 +329,35 @@ impl<Y, S, R> fmt::Debug for Coroutine<Y, S, R> {
             .field("state", &self.state())
             .field("is_delegating", &self.is_delegating())
             .finish_non_exhaustive()
+    }
+}
+
+impl<Y, S, R> Sealed for &mut Coroutine<Y, S, R> {}
+
+impl<Y, S, R> Delegate<Y, S> for &mut Coroutine<Y, S, R> {
+    type Return = R;
+
+    fn delegate(self, co: &Co<Y, S>, first: Option<S>) -> Result<R, Exception> {
+        match (self.handle.state(), &first) {
+            (State::Created, None) => self.handle.reserve()?,
+            (State::Suspended, Some(_)) => {}
+            (State::Created, Some(_)) => return Err(ProtocolError::JustStarted.into()),
+            (State::Suspended, None) => return Err(ProtocolError::AlreadyStarted.into()),
+            (State::Running, _) => return Err(ProtocolError::AlreadyExecuting.into()),
+            (State::Closed, _) => return Err(ProtocolError::Exhausted.into()),
+        }
+        // SAFETY: `self` is an exclusive reference, and we have just looked at the state.
+        match unsafe { co.0.delegate(self.handle.channel(), first) } {
+            Ok(None) => match self.handle.take_outcome() {
+                Outcome::Returned(result) => result,
+                Outcome::Panicked(payload) => resume_unwind(payload),
+            },
+            Ok(Some(exception)) => {
+                // Only the order to finish wakes a delegating body before its sub-coroutine has ended.
+                self.handle.finish()?;
+                Err(exception)
+            }
+            Err(NotCurrent) => Err(ProtocolError::NotCurrent.into()),
+        }
     }
 }

@@ -3,11 +3,15 @@
 #![warn(missing_docs, unreachable_pub)]
 
 mod builder;
+mod channel;
+mod co;
 mod coroutine;
 mod exception;
 mod frame;
 mod generator;
 pub mod pipe;
+mod protocol;
+mod scoped;
 mod shared;
 mod stack;
 mod switch;
@@ -15,10 +19,13 @@ mod unraisable;
 mod unwind;
 
 pub use builder::Builder;
-pub use coroutine::{Co, Coroutine, Delegate, MaybeNothing, Step, coroutine};
+pub use channel::State;
+pub use co::{Co, Delegate, MaybeNothing};
+pub use coroutine::{Coroutine, coroutine};
 pub use exception::{Exception, ProtocolError, Raised};
-pub use frame::State;
-pub use generator::{Generator, Scoped, Yielder, generator, scoped};
+pub use generator::{Generator, Yielder, generator};
+pub use protocol::Step;
+pub use scoped::{Scoped, scoped};
 pub use shared::{SharedCoroutine, WeakCoroutine};
 pub use stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError};
 pub use unraisable::{Reason, Unraisable, reset_unraisable_hook, set_unraisable_hook};

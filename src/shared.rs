@@ -5,9 +5,11 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::coroutine::{Coroutine, Step};
+use crate::channel::State;
+use crate::co::{Co, Delegate, sealed::Sealed, settle_wake};
+use crate::coroutine::Coroutine;
 use crate::exception::{Exception, Raised};
-use crate::frame::State;
+use crate::protocol::{Resumed, Step};
 
 /// A [`Coroutine`] with several owners, which may resume it from anywhere, even from its own body.
 ///
@@ -36,13 +38,14 @@ use crate::frame::State;
 /// ```
 pub struct SharedCoroutine<Y, S, R = ()>(Rc<Coroutine<Y, S, R>>);
 
-type Resumed<Y, S, R> = Result<Step<Y, R>, Raised<S>>;
+impl<Y, S, R> Coroutine<Y, S, R> {
+    /// Makes it one that can have several owners, for graphs of coroutines.
+    pub fn shared(self) -> SharedCoroutine<Y, S, R> {
+        SharedCoroutine(Rc::new(self))
+    }
+}
 
 impl<Y, S, R> SharedCoroutine<Y, S, R> {
-    pub(crate) fn new(coroutine: Coroutine<Y, S, R>) -> Self {
-        Self(Rc::new(coroutine))
-    }
-
     /// Calls `f` while holding one more reference, so that the body may drop every other one.
     #[inline]
     fn with<T>(&self, f: impl FnOnce(&Coroutine<Y, S, R>) -> T) -> T {
@@ -118,6 +121,36 @@ impl<Y, S, R> Clone for SharedCoroutine<Y, S, R> {
 impl<Y, S, R> fmt::Debug for SharedCoroutine<Y, S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SharedCoroutine").field(&self.0).finish()
+    }
+}
+
+impl<Y, S, R> Sealed for &SharedCoroutine<Y, S, R> {}
+
+impl<Y, S, R> Delegate<Y, S> for &SharedCoroutine<Y, S, R> {
+    type Return = R;
+
+    /// A shared coroutine can be resumed, and delegated to, by others in between. So it is not put on the chain: this
+    /// body stays on the way of its items.
+    fn delegate(self, co: &Co<Y, S>, first: Option<S>) -> Result<R, Exception> {
+        let mut step = match first {
+            None => self.prime(),
+            Some(value) => self.send(value),
+        };
+        loop {
+            match step? {
+                Step::Complete(value) => return Ok(value),
+                Step::Yielded(value) => {
+                    step = match settle_wake(co.0.relay(value)) {
+                        Ok(value) => self.send(value),
+                        Err(Exception::GeneratorExit) => {
+                            self.close()?;
+                            return Err(Exception::GeneratorExit);
+                        }
+                        Err(exception) => self.throw(exception),
+                    };
+                }
+            }
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
 use crate::builder::Builder;
-use crate::frame::{Channel, Handle, Outcome, State, Turn, Wake};
+use crate::channel::{Channel, State, Wake};
+use crate::frame::{Handle, Outcome, Turn};
 use crate::pipe::target::{Closed, Target};
 use crate::stack::StackError;
 use crate::switch::NotCurrent;
