@@ -1,13 +1,13 @@
-//! The half of a generator or coroutine that its body sees: how it waits, what wakes it, and the chain of delegations.
+//! Between a body and its holder: how the body waits, what wakes it, and the chain of delegations.
 //!
 //! # Delegation
 //!
 //! `yield_from` costs the same at any depth because the delegating body is not on the way of the items: it suspends
 //! once, and whoever drives it drives the sub-coroutine in its place. For a chain `root → … → leaf`
 //!
-//! - `root.leaf` points to the frame that runs when the root's holder resumes it; `leaf` of a frame that is not being
-//!   driven by its own holder means nothing;
-//! - `child` and `parent` link neighbours. A frame with a parent is exclusively borrowed by the parent's body for the
+//! - `root.leaf` points to the channel of whoever runs when the root's holder resumes it, and is null if that is the root
+//!   itself; the `leaf` of one that is not driven by its own holder means nothing;
+//! - `child` and `parent` link neighbours. One with a parent is exclusively borrowed by the parent's body for the
 //!   time of the delegation, so that nobody else can resume, move out of or drop it;
 //! - when the leaf ends, its parent is resumed and finds `child` empty;
 //! - the order to finish goes to the *root's* body, which takes its sub-coroutine off the chain and closes it itself,
@@ -15,10 +15,10 @@
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use crate::exception::Exception;
-use crate::switch::{NOTHING, NotCurrent, Report, Switch, Word, pack, unpack};
+use crate::switch::{Inside, NOTHING, NotCurrent, Report, Switch, Word, pack, unpack};
 use crate::unwind::unwind;
 
 /// Where a generator or coroutine is in its life, as CPython's `inspect.getgeneratorstate`.
@@ -53,19 +53,19 @@ pub(crate) enum Wake<S> {
     Raise(Exception),
 }
 
-/// The half of a frame that the body sees.
+/// What a body and its holder share.
 pub(crate) struct Channel<Y, S> {
     pub(crate) switch: Switch,
     pub(crate) state: Cell<State>,
     pub(crate) signal: Cell<Signal>,
-    /// Suspended by [`relay`](Self::relay).
+    /// Suspended by [`relay`](Port::relay).
     pub(crate) relaying: Cell<bool>,
     /// A forced unwind has begun.
     unwinding: Cell<bool>,
     pub(crate) thrown: Cell<Option<Exception>>,
     pub(crate) parent: Cell<*const Channel<Y, S>>,
     pub(crate) child: Cell<*const Channel<Y, S>>,
-    pub(crate) leaf: Cell<*const Channel<Y, S>>,
+    leaf: Cell<*const Channel<Y, S>>,
 }
 
 impl<Y, S> Channel<Y, S> {
@@ -84,23 +84,56 @@ impl<Y, S> Channel<Y, S> {
         }
     }
 
+    /// Whoever runs when the holder resumes this one.
+    #[inline]
+    pub(crate) fn leaf(&self) -> &Self {
+        // SAFETY: if this is not suspended in a delegation it is null; else the chain hangs together, see the head of
+        // this file.
+        unsafe { self.leaf.get().as_ref() }.unwrap_or(self)
+    }
+
+    pub(crate) fn set_leaf(&self, leaf: &Self) {
+        self.leaf.set(if ptr::eq(self, leaf) {
+            ptr::null()
+        } else {
+            leaf
+        });
+    }
+}
+
+/// The body's end of a channel.
+pub(crate) struct Port<Y, S> {
+    inside: Inside,
+    channel: NonNull<Channel<Y, S>>,
+}
+
+impl<Y, S> Port<Y, S> {
+    /// # Safety
+    ///
+    /// The channel outlives the port and belongs to the coroutine that `inside` is the inside of.
+    #[inline(always)]
+    pub(crate) unsafe fn new(inside: Inside, channel: NonNull<Channel<Y, S>>) -> Self {
+        Self { inside, channel }
+    }
+
+    #[inline(always)]
+    fn channel(&self) -> &Channel<Y, S> {
+        // SAFETY: it outlives the port, says who made that.
+        unsafe { self.channel.as_ref() }
+    }
+
     /// Hands `value` out and waits for the next resume.
     #[inline]
     pub(crate) fn exchange(&self, value: Y) -> Result<Wake<S>, NotCurrent> {
-        let word = self.hand_out(value)?;
-        if self.signal.get() == Signal::Value {
-            // SAFETY: the signal says that this is a value, and its sender waits.
-            Ok(Wake::Value(unsafe { unpack(word) }))
-        } else {
-            Ok(Wake::Raise(self.woken_otherwise()))
-        }
+        let word = self.hand_out(value, || {})?;
+        Ok(self.wake(word))
     }
 
     /// [`exchange`](Self::exchange) for a body into which nothing is sent or thrown.
     #[inline]
     pub(crate) fn give(&self, value: Y) -> Result<(), NotCurrent> {
-        self.hand_out(value)?;
-        if self.signal.get() != Signal::Value {
+        self.hand_out(value, || {})?;
+        if self.channel().signal.get() != Signal::Value {
             self.woken_otherwise();
         }
         Ok(())
@@ -108,15 +141,16 @@ impl<Y, S> Channel<Y, S> {
 
     /// [`exchange`](Self::exchange) on behalf of something that is delegated to without being on the chain.
     pub(crate) fn relay(&self, value: Y) -> Result<Wake<S>, NotCurrent> {
-        self.relaying.set(true);
-        let _reset = Reset(&self.relaying);
-        self.exchange(value)
+        let relaying = &self.channel().relaying;
+        let word = self.hand_out(value, || relaying.set(true))?;
+        relaying.set(false);
+        Ok(self.wake(word))
     }
 
     #[inline(always)]
-    fn hand_out(&self, value: Y) -> Result<Word, NotCurrent> {
+    fn hand_out(&self, value: Y, before: impl FnOnce()) -> Result<Word, NotCurrent> {
         let mut value = ManuallyDrop::new(value);
-        let word = self.switch.suspend(pack(&value), || {});
+        let word = self.inside.suspend(pack(&value), before);
         if word.is_err() {
             // SAFETY: nobody has unpacked it.
             unsafe { ManuallyDrop::drop(&mut value) };
@@ -124,17 +158,28 @@ impl<Y, S> Channel<Y, S> {
         word
     }
 
+    #[inline(always)]
+    fn wake(&self, word: Word) -> Wake<S> {
+        if self.channel().signal.get() == Signal::Value {
+            // SAFETY: the signal says that this is a value, and its sender waits.
+            Wake::Value(unsafe { unpack(word) })
+        } else {
+            Wake::Raise(self.woken_otherwise())
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn woken_otherwise(&self) -> Exception {
-        match self.signal.get() {
+        let channel = self.channel();
+        match channel.signal.get() {
             Signal::Value => unreachable!("the caller has looked"),
             Signal::Throw => {
-                self.signal.set(Signal::Value);
-                self.thrown.take().expect("the signal says so")
+                channel.signal.set(Signal::Value);
+                channel.thrown.take().expect("the signal says so")
             }
             Signal::Exit => {
-                self.signal.set(Signal::Value);
+                channel.signal.set(Signal::Value);
                 Exception::GeneratorExit
             }
             Signal::Unwind => {
@@ -148,13 +193,13 @@ impl<Y, S> Channel<Y, S> {
     /// end, and the unwind after it.
     #[inline(never)]
     fn unwind(&self) {
-        let again = self.unwinding.replace(true);
-        unwind(self.switch.stack_left());
+        let again = self.channel().unwinding.replace(true);
+        unwind(self.inside.stack_left());
         if !again {
-            self.switch.set_report(Report::Stuck);
+            self.channel().switch.set_report(Report::Stuck);
             loop {
                 // Whoever finds the report never resumes this body again.
-                let _ = self.switch.suspend(NOTHING, || {});
+                let _ = self.inside.suspend(NOTHING, || {});
             }
         }
     }
@@ -173,39 +218,33 @@ impl<Y, S> Channel<Y, S> {
     /// closed.
     pub(crate) unsafe fn delegate(
         &self,
-        sub: &Self,
+        sub: &Channel<Y, S>,
         first: Option<S>,
     ) -> Result<Option<Exception>, NotCurrent> {
+        let channel = self.channel();
         let first = first.map(ManuallyDrop::new);
         let word = first.as_ref().map_or(NOTHING, pack);
-        let woken = self.switch.suspend(word, || {
-            self.child.set(sub);
-            sub.parent.set(self);
-            self.switch.set_report(Report::Delegated);
+        let woken = self.inside.suspend(word, || {
+            channel.child.set(sub);
+            sub.parent.set(channel);
+            channel.switch.set_report(Report::Delegated);
         });
-        if woken.is_ok() && self.child.get().is_null() {
+        if woken.is_ok() && channel.child.get().is_null() {
             return Ok(None);
         }
-        // We were not resumed by the end of `sub` but, as the root of the chain, told to finish; or not suspended.
-        self.child.set(ptr::null());
-        sub.parent.set(ptr::null());
-        if sub.state.get() == State::Running {
-            sub.leaf.set(self.leaf.replace(self));
-            sub.state.set(State::Suspended);
-        } else {
-            // Nobody has driven `sub`: as below, or in a destructor during a forced unwind.
+        if woken.is_err() || sub.state.get() != State::Running {
+            // Nobody has driven `sub`: we were not suspended, or are in a destructor during a forced unwind.
             drop(first.map(ManuallyDrop::into_inner));
         }
         woken?;
+        // We were not resumed by the end of `sub` but, as the root of the chain, told to finish.
+        channel.child.set(ptr::null());
+        sub.parent.set(ptr::null());
+        if sub.state.get() == State::Running {
+            sub.set_leaf(channel.leaf());
+            channel.set_leaf(channel);
+            sub.state.set(State::Suspended);
+        }
         Ok(Some(self.woken_otherwise()))
-    }
-}
-
-/// Clears a flag when it goes out of scope, also by unwinding.
-struct Reset<'a>(&'a Cell<bool>);
-
-impl Drop for Reset<'_> {
-    fn drop(&mut self) {
-        self.0.set(false);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::channel::{Channel, Wake};
+use crate::channel::{Port, Wake};
 use crate::exception::{Exception, ProtocolError};
 use crate::switch::NotCurrent;
 
@@ -18,13 +18,13 @@ use crate::switch::NotCurrent;
 /// });
 /// ```
 #[repr(transparent)]
-pub struct Co<Y, S>(pub(crate) Channel<Y, S>);
+pub struct Co<Y, S>(pub(crate) Port<Y, S>);
 
 impl<Y, S> Co<Y, S> {
     #[inline]
-    pub(crate) fn of(channel: &Channel<Y, S>) -> &Self {
+    pub(crate) fn of(port: &Port<Y, S>) -> &Self {
         // SAFETY: `Co` is a transparent wrapper. Every test that yields goes through here.
-        unsafe { &*std::ptr::from_ref(channel).cast() }
+        unsafe { &*std::ptr::from_ref(port).cast() }
     }
 
     /// Hands `value` to the holder and waits for what it sends.

@@ -5,7 +5,7 @@ use std::iter::FusedIterator;
 use std::panic::resume_unwind;
 
 use crate::builder::Builder;
-use crate::channel::{Channel, State};
+use crate::channel::{Port, State};
 use crate::co::{Co, Delegate, sealed::Sealed};
 use crate::exception::{Exception, ProtocolError, Raised};
 use crate::frame::{Handle, Outcome};
@@ -142,11 +142,8 @@ impl<Y, S, R> Coroutine<Y, S, R> {
         F: FnOnce(&Co<Y, S>) -> Result<R, Exception> + 'static,
     {
         // SAFETY: nothing is borrowed: the bounds say so.
-        let handle = unsafe {
-            Handle::new(builder.config(), |channel: &Channel<Y, S>| {
-                body(Co::of(channel))
-            })
-        };
+        let handle =
+            unsafe { Handle::new(builder.config(), |port: &Port<Y, S>| body(Co::of(port))) };
         Self { handle }
     }
 

@@ -21,7 +21,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use crate::channel::{Channel, Signal, State};
+use crate::channel::{Channel, Port, Signal, State};
 use crate::exception::Exception;
 use crate::stack::{Stack, StackError};
 use crate::switch::{NOTHING, Report, Word, pack, unpack};
@@ -67,19 +67,19 @@ trait Body<Y, S, T> {
     fn discard(&mut self);
 }
 
-impl<Y, S, T, F: FnOnce(&Channel<Y, S>) -> T> Body<Y, S, T> for Option<F> {
+impl<Y, S, T, F: FnOnce(&Port<Y, S>) -> T> Body<Y, S, T> for Option<F> {
     // The closure is made here, where the type of the body is known, so that the body is inlined at the root of its
     // stack: the processor predicts where a `ret` goes by counting calls, and a switch out of deeper calls than it
     // switched into spoils the prediction of every return after it.
     unsafe fn prepare(&mut self, head: &Head<Y, S, T>, stack: Stack) {
         let (body, head) = (ptr::from_mut(self), ptr::from_ref(head));
-        let main = move || {
+        let main = move |inside| {
             // SAFETY: both stay where they are, says our caller. This runs once, and nobody else has looked at the body
             // since or looks at the outcome before it has ended.
             unsafe {
                 let body = (*body).take().unwrap_unchecked();
-                let channel = &(*head).channel;
-                let outcome = match catch_unwind(AssertUnwindSafe(|| body(channel))) {
+                let port = Port::new(inside, NonNull::from(&(*head).channel));
+                let outcome = match catch_unwind(AssertUnwindSafe(|| body(&port))) {
                     Ok(value) => Outcome::Returned(value),
                     Err(payload) => Outcome::Panicked(payload),
                 };
@@ -114,6 +114,9 @@ pub(crate) struct Handle<Y, S, T> {
 /// How often a body is unwound that catches the unwind or yields in its destructors.
 const UNWIND_ROUNDS: usize = 10;
 
+/// How many bytes a body may capture and still be moved to its stack, where several copies may lie without optimisation.
+const MOVED_TO_STACK: usize = 1024;
+
 impl<Y, S, T> Handle<Y, S, T> {
     /// # Safety
     ///
@@ -121,7 +124,26 @@ impl<Y, S, T> Handle<Y, S, T> {
     /// is forgotten or its drop reports [`Reason::Leaked`].
     pub(crate) unsafe fn new<F>(config: Config, body: F) -> Self
     where
-        F: FnOnce(&Channel<Y, S>) -> T,
+        F: FnOnce(&Port<Y, S>) -> T,
+    {
+        // A large body stays in a box of its own: it is called there, where one in the frame is first moved to its
+        // stack.
+        if size_of::<F>() > MOVED_TO_STACK {
+            let boxed: Box<dyn FnOnce(&Port<Y, S>) -> T + '_> = Box::new(body);
+            // SAFETY: as our caller promises.
+            unsafe { Self::place(config, boxed) }
+        } else {
+            // SAFETY: as our caller promises.
+            unsafe { Self::place(config, body) }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`new`](Self::new).
+    unsafe fn place<F>(config: Config, body: F) -> Self
+    where
+        F: FnOnce(&Port<Y, S>) -> T,
     {
         let mut place = Box::new_uninit();
         // Made in place, where `Box::new` would copy it from the stack.
@@ -142,13 +164,10 @@ impl<Y, S, T> Handle<Y, S, T> {
             let frame: *mut Borrowing<'_, Y, S, T> = frame;
             std::mem::transmute::<*mut Borrowing<'_, Y, S, T>, NonNull<Frame<Y, S, T>>>(frame)
         };
-        let this = Self {
+        Self {
             frame,
             _owns: PhantomData,
-        };
-        let channel = this.channel();
-        channel.leaf.set(channel);
-        this
+        }
     }
 
     #[inline(always)]
@@ -210,7 +229,17 @@ impl<Y, S, T> Handle<Y, S, T> {
     #[inline]
     pub(crate) fn send(&self, value: S) -> Turn<Y, T> {
         let value = ManuallyDrop::new(value);
-        self.run(self.leaf(), pack(&value))
+        // A branch, where the address of the leaf would be one more load that every other waits for.
+        if self.channel().child.get().is_null() {
+            self.run(self.channel(), pack(&value))
+        } else {
+            self.run_leaf(pack(&value))
+        }
+    }
+
+    #[inline(never)]
+    fn run_leaf(&self, word: Word) -> Turn<Y, T> {
+        self.run(self.channel().leaf(), word)
     }
 
     /// Raises an exception in a suspended one or in the leaf of its chain.
@@ -218,7 +247,7 @@ impl<Y, S, T> Handle<Y, S, T> {
         if exception.is_exit() {
             return self.exit();
         }
-        let leaf = self.leaf();
+        let leaf = self.channel().leaf();
         leaf.thrown.set(Some(exception));
         leaf.signal.set(Signal::Throw);
         self.run(leaf, NOTHING)
@@ -231,25 +260,10 @@ impl<Y, S, T> Handle<Y, S, T> {
         self.run(root, NOTHING)
     }
 
-    /// Resumes one of which every suspension is a [`Channel::give`], with nothing. It has a single owner, who waits, so
-    /// nobody can see that its state is not [`State::Running`] meanwhile.
+    /// Resumes one of which every suspension is a [`Port::give`], with nothing.
     #[inline]
     pub(crate) fn advance(&self) -> Turn<Y, T> {
-        let root = self.channel();
-        // SAFETY: the caller has seen that it is suspended.
-        let word = unsafe { root.switch.resume(NOTHING) };
-        if root.switch.report() == Report::Yielded {
-            // SAFETY: the report says that this is a value, and its body waits.
-            Turn::Yielded(unsafe { unpack(word) })
-        } else {
-            self.drive(root, word)
-        }
-    }
-
-    #[inline(always)]
-    fn leaf(&self) -> &Channel<Y, S> {
-        // SAFETY: the chain of a suspended frame hangs together, see the head of this file.
-        unsafe { &*self.channel().leaf.get() }
+        self.run(self.channel(), NOTHING)
     }
 
     #[inline(always)]
@@ -302,12 +316,12 @@ impl<Y, S, T> Handle<Y, S, T> {
                     leaf = unsafe {
                         let sub = &*leaf.child.get();
                         sub.state.set(State::Running);
-                        &*sub.leaf.get()
+                        sub.leaf()
                     };
                 }
                 Report::Stuck => unreachable!("only a forced unwind gets stuck"),
             }
-            root.leaf.set(leaf);
+            root.set_leaf(leaf);
             // SAFETY: the new leaf is suspended in `delegate`, or was suspended or prepared when it was delegated to.
             // The word is what it waits for, if it waits for a value.
             word = unsafe { leaf.switch.resume(word) };

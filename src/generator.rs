@@ -5,7 +5,7 @@ use std::iter::FusedIterator;
 use std::panic::resume_unwind;
 
 use crate::builder::Builder;
-use crate::channel::{Channel, State};
+use crate::channel::{Port, State};
 use crate::frame::{Handle, Outcome, Turn};
 use crate::stack::StackError;
 use crate::unraisable::{Reason, report};
@@ -86,13 +86,13 @@ impl Builder {
 
 /// What the body of a generator yields with.
 #[repr(transparent)]
-pub struct Yielder<Y>(Channel<Y, ()>);
+pub struct Yielder<Y>(Port<Y, ()>);
 
 impl<Y> Yielder<Y> {
     #[inline]
-    fn of(channel: &Channel<Y, ()>) -> &Self {
+    fn of(port: &Port<Y, ()>) -> &Self {
         // SAFETY: `Yielder` is a transparent wrapper. Every test that yields goes through here.
-        unsafe { &*std::ptr::from_ref(channel).cast() }
+        unsafe { &*std::ptr::from_ref(port).cast() }
     }
 
     /// Hands `value` to whoever asked for it, and waits until the next item is asked for.
@@ -185,8 +185,8 @@ impl<Y, R> Generator<Y, R> {
     {
         // SAFETY: as our caller promises.
         let handle = unsafe {
-            Handle::new(builder.config(), |channel: &Channel<Y, ()>| {
-                body(Yielder::of(channel))
+            Handle::new(builder.config(), |port: &Port<Y, ()>| {
+                body(Yielder::of(port))
             })
         };
         Self {

@@ -1,6 +1,7 @@
 //! Generators that borrow.
 
 use std::fmt;
+use std::io::Write;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
 
@@ -57,8 +58,9 @@ pub fn scoped<'env, Y, R, T>(
     impl<Y, R> Drop for Shut<'_, Y, R> {
         fn drop(&mut self) {
             if !self.0.generator.shut() {
-                eprintln!(
-                    "yieldfrom: a `scoped` generator could not be unwound; aborting, as what it borrows is about to be freed"
+                // Not `eprintln!`, which panics where standard error cannot be written.
+                let _ = std::io::stderr().write_all(
+                    b"yieldfrom: a `scoped` generator could not be unwound; aborting, as what it borrows is about to be freed\n",
                 );
                 std::process::abort();
             }

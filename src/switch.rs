@@ -1,7 +1,7 @@
 //! The one place that suspends and resumes: everything else only decides when.
 //!
 //! A [`Switch`] is one coroutine as the processor sees it: a stack, and where to go on from. [`Switch::resume`] runs on
-//! the resumer's stack and [`Switch::suspend`] on the coroutine's own. With each goes one [`Word`]: a small value
+//! the resumer's stack and [`Inside::suspend`] on the coroutine's own. With each goes one [`Word`]: a small value
 //! itself, or the address of a large one on the stack that now waits.
 //!
 //! ```text
@@ -31,16 +31,22 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::stack::Stack;
 
+/// A coroutine as its resumer sees it.
 pub(crate) struct Switch {
     /// `Some` from [`prepare`](Self::prepare) to [`release`](Self::release).
     coroutine: UnsafeCell<Option<Coroutine<Word, Word, (), Stack>>>,
-    /// Null until the body starts.
-    yielder: Cell<*const Yielder<Word, Word>>,
-    /// The stack's lowest address and its length in bytes. Both zero while there is none, so that no address is inside.
-    limit: Cell<usize>,
-    length: Cell<usize>,
     /// What the last switch out of it was for. `Yielded` unless somebody is about to look at it.
     report: Cell<Report>,
+}
+
+/// A coroutine as its body sees it. It lies at the root of the body's own stack, in registers at best: on the way of a
+/// value out, each load counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Inside {
+    /// Lies at the top of the stack.
+    yielder: *const Yielder<Word, Word>,
+    /// How many bytes of stack there are below the yielder.
+    depth: usize,
 }
 
 /// Why a coroutine has switched back to its resumer.
@@ -103,16 +109,15 @@ impl Switch {
     pub(crate) const fn new() -> Self {
         Self {
             coroutine: UnsafeCell::new(None),
-            yielder: Cell::new(ptr::null()),
-            limit: Cell::new(0),
-            length: Cell::new(0),
             report: Cell::new(Report::Yielded),
         }
     }
 
     /// Whether there is a stack, prepared or in use.
     pub(crate) fn has_stack(&self) -> bool {
-        self.length.get() != 0
+        // SAFETY: `coroutine` becomes `Some` or `None` only in `prepare` and `release`, neither of which is running, and
+        // while it is being resumed nothing writes to what tells them apart.
+        unsafe { (*self.coroutine.get()).is_some() }
     }
 
     /// Sets up `stack` so that the first [`resume`](Self::resume) calls `main` on it.
@@ -123,29 +128,27 @@ impl Switch {
     /// - `self` stays where it is, and what `main` borrows stays alive, until the report is `Finished`; or for ever, if
     ///   it never is.
     /// - `main` does not unwind.
-    pub(crate) unsafe fn prepare<F: FnOnce()>(&self, stack: Stack, main: F) {
-        self.limit.set(stack.limit().get());
-        self.length.set(stack.base().get() - stack.limit().get());
-        let this = ptr::from_ref(self);
+    pub(crate) unsafe fn prepare<F: FnOnce(Inside)>(&self, stack: Stack, main: F) {
+        let (this, limit) = (ptr::from_ref(self), stack.limit().get());
         let body = move |yielder: &Yielder<Word, Word>, _: Word| {
+            let inside = Inside {
+                yielder,
+                depth: ptr::from_ref(yielder) as usize - limit,
+            };
             let mut root = Root {
                 switch: this,
+                inside,
                 main: ManuallyDrop::new(main),
             };
-            // SAFETY: the switch stays where it is while the body runs, says our caller; and `root` stays because this
-            // frame is never left.
-            unsafe {
-                (*this).yielder.set(yielder);
-                enter(run_root::<F>, &raw mut root)
-            }
+            // SAFETY: `root` stays because this frame is never left.
+            unsafe { enter(run_root::<F>, &raw mut root) }
         };
         // SAFETY: what `body` borrows lives long enough, says our caller. Nobody else looks at `coroutine` now: there
         // is nothing to resume yet.
         unsafe {
-            self.coroutine
-                .get()
-                .write(Some(Coroutine::with_stack_unchecked(stack, body)))
-        };
+            let coroutine = Coroutine::with_stack_unchecked(stack, body);
+            self.coroutine.get().write(Some(coroutine));
+        }
     }
 
     /// Runs the body until it suspends or ends, which the [report](Self::report) tells. Its `suspend` returns `word`.
@@ -169,23 +172,6 @@ impl Switch {
         }
     }
 
-    /// Goes back to whoever resumed this coroutine, with `word`; returns when it is resumed again, with that word.
-    ///
-    /// # Errors
-    ///
-    /// If the caller does not run on this coroutine's stack. Then `before` is not called.
-    #[inline(always)]
-    pub(crate) fn suspend(&self, word: Word, before: impl FnOnce()) -> Result<Word, NotCurrent> {
-        if stack_pointer().wrapping_sub(self.limit.get()) >= self.length.get() {
-            return Err(NotCurrent);
-        }
-        before();
-        // SAFETY: this code runs on the coroutine's own stack, so the body has started and set `yielder`, which lives
-        // at the top of that stack; and it was resumed, by a `resume` that has not returned. Attacked by
-        // tests/misuse.rs.
-        Ok(unsafe { (*self.yielder.get()).suspend(word) })
-    }
-
     /// What the last switch out of the coroutine was for.
     #[inline(always)]
     pub(crate) fn report(&self) -> Report {
@@ -202,19 +188,12 @@ impl Switch {
         self.report.set(report);
     }
 
-    /// Bytes left on this stack, if the caller runs on it.
-    pub(crate) fn stack_left(&self) -> usize {
-        stack_pointer().wrapping_sub(self.limit.get())
-    }
-
     /// Gives the stack back.
     ///
     /// # Safety
     ///
     /// The body has ended or never started; in the latter case, what `main` captured need not be dropped.
     pub(crate) unsafe fn release(&self) {
-        self.limit.set(0);
-        self.length.set(0);
         // SAFETY: the coroutine does not run, says our caller, so nobody else has a reference to it. If its body has
         // ended, it has switched out of `run_root` for the last time, and no frame from there to the root of the stack
         // has anything to drop.
@@ -227,9 +206,39 @@ impl Switch {
     }
 }
 
+impl Inside {
+    /// Goes back to whoever resumed this coroutine, with `word`; returns when it is resumed again, with that word.
+    ///
+    /// # Errors
+    ///
+    /// If the caller does not run on this coroutine's stack. Then `before` is not called.
+    #[inline(always)]
+    pub(crate) fn suspend(&self, word: Word, before: impl FnOnce()) -> Result<Word, NotCurrent> {
+        if self.used() > self.depth {
+            return Err(NotCurrent);
+        }
+        before();
+        // SAFETY: this code runs on the coroutine's own stack, so the coroutine is running and resumed by a `resume`
+        // that has not returned. The yielder lives at the top of that stack. Attacked by tests/misuse.rs.
+        Ok(unsafe { (*self.yielder).suspend(word) })
+    }
+
+    /// Bytes left on this stack, if the caller runs on it.
+    pub(crate) fn stack_left(&self) -> usize {
+        self.depth.saturating_sub(self.used())
+    }
+
+    /// Bytes in use on this stack, if the caller runs on it; else a number larger than its depth.
+    #[inline(always)]
+    fn used(&self) -> usize {
+        depth_below(self.yielder as usize)
+    }
+}
+
 /// What lies at the root of a coroutine's stack.
 struct Root<F> {
     switch: *const Switch,
+    inside: Inside,
     main: ManuallyDrop<F>,
 }
 
@@ -239,13 +248,14 @@ struct Root<F> {
 /// deeper calls than it switched into, or the other way round, spoils the prediction of every return after it, on both
 /// stacks. So the body is inlined here, this function is [entered](enter) without a call, and it ends with a switch like
 /// any other. Creating, running and dropping a coroutine took a third longer otherwise.
-unsafe extern "C" fn run_root<F: FnOnce()>(root: *mut Root<F>) -> ! {
-    // SAFETY: `prepare` has made the root for us alone, and the switch outlives the body.
+unsafe extern "C" fn run_root<F: FnOnce(Inside)>(root: *mut Root<F>) -> ! {
+    // SAFETY: `prepare` has made the root for us alone. The switch outlives the body, and the yielder is at the top of
+    // this stack.
     unsafe {
-        let switch = &*(*root).switch;
-        ManuallyDrop::take(&mut (*root).main)();
-        switch.report.set(Report::Finished);
-        (*switch.yielder.get()).suspend(NOTHING);
+        let (switch, inside) = ((*root).switch, (*root).inside);
+        ManuallyDrop::take(&mut (*root).main)(inside);
+        (*switch).report.set(Report::Finished);
+        (*inside.yielder).suspend(NOTHING);
     }
     unreachable!("a coroutine was resumed after its end")
 }
@@ -284,42 +294,38 @@ unsafe fn enter<T>(function: unsafe extern "C" fn(*mut T) -> !, argument: *mut T
     }
 }
 
-/// The address that the stack has grown down to.
+/// How far below `top` the stack has grown; a huge number if it is not below.
 #[inline(always)]
-fn stack_pointer() -> usize {
-    #[cfg(any(
-        target_arch = "x86_64",
-        target_arch = "x86",
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "loongarch64"
-    ))]
+fn depth_below(top: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
     {
-        let address: usize;
+        let depth;
+        // SAFETY: computes `top - rsp`.
+        unsafe {
+            std::arch::asm!(
+                "sub {}, rsp",
+                inlateout(reg) top => depth,
+                options(nomem, nostack),
+            );
+        }
+        depth
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let stack_pointer: usize;
         // SAFETY: copies one register.
         unsafe {
-            #[cfg(target_arch = "x86_64")]
-            std::arch::asm!("mov {}, rsp", out(reg) address, options(nomem, nostack, preserves_flags));
-            #[cfg(target_arch = "x86")]
-            std::arch::asm!("mov {}, esp", out(reg) address, options(nomem, nostack, preserves_flags));
-            #[cfg(target_arch = "aarch64")]
-            std::arch::asm!("mov {}, sp", out(reg) address, options(nomem, nostack, preserves_flags));
-            #[cfg(target_arch = "riscv64")]
-            std::arch::asm!("mv {}, sp", out(reg) address, options(nomem, nostack, preserves_flags));
-            #[cfg(target_arch = "loongarch64")]
-            std::arch::asm!("move {}, $sp", out(reg) address, options(nomem, nostack, preserves_flags));
+            std::arch::asm!(
+                "mov {}, sp",
+                out(reg) stack_pointer,
+                options(nomem, nostack, preserves_flags),
+            );
         }
-        address
+        top.wrapping_sub(stack_pointer)
     }
-    #[cfg(not(any(
-        target_arch = "x86_64",
-        target_arch = "x86",
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "loongarch64"
-    )))]
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
         let local = 0u8;
-        std::hint::black_box(&raw const local) as usize
+        top.wrapping_sub(std::hint::black_box(&raw const local) as usize)
     }
 }

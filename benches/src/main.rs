@@ -1,1 +1,155 @@
-fn main() {}
+//! This crate against its peers: one run, one table, the same works and the same loops for everybody.
+
+mod contestant;
+mod count;
+mod measure;
+mod peers;
+mod serve;
+mod table;
+mod work;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use lexopt::prelude::*;
+
+use contestant::Contestant;
+use measure::{Effort, FULL, QUICK};
+use table::Row;
+use work::Work;
+
+const HELP: &str = "\
+Compares this crate with its peers, per operation.
+
+Usage: yieldfrom-benches [OPTIONS] [WORK]...
+
+Works (all of them by default):
+  item        the next item of a generator
+  send        send a number to a coroutine, get one back
+  create      create a generator, take its only item, see its end, drop it
+  close       close a suspended one: by value, or by unwinding it
+  delegation  the next item through so many delegations
+  tree        the next value of a tree of 2^20 nodes that one generator walks by recursion
+  crowd       resume one of so many, at random
+
+Options:
+      --quick            Measure less: a few seconds in all, and rough numbers
+      --instructions     Count instructions also with --quick (needs valgrind)
+      --no-instructions  Do not count instructions
+  -h, --help             Print this
+
+Times are the shortest of many interleaved measurements; only their ratios carry over to another machine.
+Instruction counts repeat to the digit.";
+
+struct Arguments {
+    effort: Effort,
+    instructions: bool,
+    /// All, if empty.
+    works: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("yieldfrom-benches: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whoever reads the table has seen enough.
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn start() -> Result<(), Box<dyn Error>> {
+    let mut effort = FULL;
+    let mut instructions = None;
+    let mut works = Vec::new();
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => {
+                writeln!(io::stdout(), "{HELP}")?;
+                return Ok(());
+            }
+            Long("quick") => effort = QUICK,
+            Long("instructions") => instructions = Some(true),
+            Long("no-instructions") => instructions = Some(false),
+            // Not for people: what `count` runs under cachegrind.
+            Value(word) if word == "serve" => {
+                let name = parser.value()?.string()?;
+                let found = peers::ALL.into_iter().find(|(peer, _)| *peer == name);
+                let (_, run) = found.ok_or_else(|| format!("nobody is called {name:?}"))?;
+                return Ok(serve::serve(run)?);
+            }
+            Value(word) => {
+                let word = word.string()?;
+                if !Work::ALL.iter().any(|work| work.kind() == word) {
+                    return Err(format!("no work is called {word:?}; see --help").into());
+                }
+                works.push(word);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let instructions = instructions.unwrap_or(effort.rounds == FULL.rounds);
+    if instructions && !count::is_possible() {
+        writeln!(
+            io::stdout(),
+            "Instructions are not counted: there is no valgrind."
+        )?;
+    }
+    compare(&Arguments {
+        effort,
+        instructions: instructions && count::is_possible(),
+        works,
+    })
+}
+
+fn compare(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let mut contestants = Contestant::all();
+    let asked = |work: &Work| {
+        let works = &arguments.works;
+        works.is_empty() || works.iter().any(|kind| kind == work.kind())
+    };
+    let works: Vec<Work> = Work::ALL.into_iter().filter(asked).collect();
+    let entries = measure::measure(&mut contestants, &works, arguments.effort);
+    let mut out = io::stdout();
+    writeln!(out, "{}", table::HEADER)?;
+    let (mut met, mut all) = (0, 0);
+    for entries in entries.chunk_by(|a, b| a.work.kind() == b.work.kind()) {
+        let mut rows = Vec::new();
+        for entry in entries {
+            let who = &contestants[entry.who];
+            let counted = arguments.instructions && is_counted(who.name, entry.work);
+            rows.push(Row {
+                work: entry.work,
+                who: who.name,
+                nanos: entry.nanos,
+                instructions: match counted {
+                    true => Some(count::count(who, entry.work)?),
+                    false => None,
+                },
+            });
+        }
+        let (here, of) = table::write(&mut out, &rows)?;
+        (met, all) = (met + here, all + of);
+    }
+    writeln!(out, "{met} of {all} targets met. {NOTES}")?;
+    Ok(())
+}
+
+const NOTES: &str = "Raw is corosensei as this crate uses it: default-features = false,
+features = [\"default-stack\"]; its stacks are reused for `create`. With unwind: its default features, measured in
+another process.";
+
+/// Who is worth counting: this crate and what it is built on.
+fn is_counted(who: &str, work: Work) -> bool {
+    use peers::{COROUTINE, GENERATOR, RAW, RAW_DEFAULTS};
+    [GENERATOR, COROUTINE, RAW, RAW_DEFAULTS].contains(&who) && !matches!(work, Work::Crowd(_))
+}

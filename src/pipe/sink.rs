@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
 use crate::builder::Builder;
-use crate::channel::{Channel, State, Wake};
+use crate::channel::{Port, State, Wake};
 use crate::frame::{Handle, Outcome, Turn};
 use crate::pipe::target::{Closed, Target};
 use crate::stack::StackError;
@@ -43,9 +43,9 @@ impl Builder {
         R: 'static,
         F: FnOnce(&mut Receiver<T>) -> R + 'static,
     {
-        let body = |channel: &Channel<(), Message<T>>| {
+        let body = |port: &Port<(), Message<T>>| {
             body(&mut Receiver {
-                channel,
+                port,
                 closed: false,
                 calls_after_close: 0,
             })
@@ -68,7 +68,7 @@ const CALLS_AFTER_CLOSE: u32 = 100;
 
 /// What the body of a stage receives from.
 pub struct Receiver<'a, T: ?Sized> {
-    channel: &'a Channel<(), Message<T>>,
+    port: &'a Port<(), Message<T>>,
     closed: bool,
     calls_after_close: u32,
 }
@@ -86,7 +86,7 @@ impl<T: ?Sized> Receiver<'_, T> {
                 return None;
             }
         }
-        match self.channel.exchange(()) {
+        match self.port.exchange(()) {
             // SAFETY: the item is borrowed by a `send` that returns when this body suspends on this channel again or
             // ends. It does so only here, and `&mut self` says that the item is not in use any more by then.
             Ok(Wake::Value(Some(item))) => Some(unsafe { item.as_ref() }),

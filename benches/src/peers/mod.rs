@@ -1,0 +1,32 @@
+//! Everybody who takes part.
+
+mod async_stream;
+mod corosensei;
+mod genawaiter;
+mod generator_rs;
+mod hand_written;
+mod thread;
+mod yieldfrom;
+
+use crate::work::Run;
+
+pub const GENERATOR: &str = "yieldfrom generator";
+pub const COROUTINE: &str = "yieldfrom coroutine";
+pub const RAW: &str = "corosensei raw";
+pub const RAW_FRESH: &str = "corosensei, fresh stack";
+/// Measured in another program, `corosensei-defaults`.
+pub const RAW_DEFAULTS: &str = "corosensei with unwind";
+
+/// In the order of the table.
+pub const ALL: [(&str, Run); 10] = [
+    (GENERATOR, yieldfrom::run_generator),
+    (COROUTINE, yieldfrom::run_coroutine),
+    (RAW, corosensei::run),
+    (RAW_FRESH, corosensei::run_fresh),
+    ("generator-rs", generator_rs::run),
+    ("genawaiter rc", genawaiter::run_rc),
+    ("genawaiter stack", genawaiter::run_stack),
+    ("async-stream", async_stream::run),
+    ("hand-written", hand_written::run),
+    ("thread + channel", thread::run),
+];

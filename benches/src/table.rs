@@ -1,0 +1,133 @@
+//! The table, and what this crate is to reach in it.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::peers::{COROUTINE, GENERATOR, RAW, RAW_DEFAULTS};
+use crate::work::Work;
+
+pub struct Row {
+    pub work: Work,
+    pub who: &'static str,
+    /// Per operation.
+    pub nanos: f64,
+    pub instructions: Option<f64>,
+}
+
+pub const HEADER: &str = "\
+work             contestant                   ns/op    × raw   instr.  target
+---------------  -----------------------  ---------  -------  -------  ------------------------------";
+
+/// Writes the rows of one kind of work. Returns how many targets are met, and how many there are.
+pub fn write(out: &mut impl Write, rows: &[Row]) -> io::Result<(usize, usize)> {
+    let (mut met, mut all) = (0, 0);
+    let mut last = None;
+    for row in rows {
+        let work = if last.replace(row.work) == Some(row.work) {
+            String::new()
+        } else {
+            row.work.to_string()
+        };
+        // Only with unwinding can a suspended one be closed.
+        let raw = find(rows, row.work, RAW).or_else(|| find(rows, row.work, RAW_DEFAULTS));
+        let times = raw.map(|raw| number(row.nanos / raw.nanos));
+        let instructions = row.instructions.map(|count| format!("{count:.0}"));
+        let targets = targets(row, rows);
+        met += targets.iter().filter(|target| target.is_met()).count();
+        all += targets.len();
+        let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+        let line = format!(
+            "{work:<15}  {:<23}  {:>9}  {:>7}  {:>7}  {}",
+            row.who,
+            number(row.nanos),
+            times.unwrap_or_default(),
+            instructions.unwrap_or_default(),
+            targets.join("; "),
+        );
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    writeln!(out)?;
+    Ok((met, all))
+}
+
+/// Three digits or more, with a comma between thousands.
+fn number(number: f64) -> String {
+    match number {
+        ..0.001 => String::from("< 0.001"),
+        ..0.1 => format!("{number:.3}"),
+        ..10.0 => format!("{number:.2}"),
+        ..100.0 => format!("{number:.1}"),
+        ..1e4 => format!("{number:.0}"),
+        ..1e6 => format!("{},{:03}", number as u64 / 1000, number as u64 % 1000),
+        _ => format!("{number:.2e}"),
+    }
+}
+
+fn find<'a>(rows: &'a [Row], work: Work, who: &str) -> Option<&'a Row> {
+    rows.iter().find(|row| row.work == work && row.who == who)
+}
+
+struct Target {
+    reached: f64,
+    at_most: f64,
+    unit: &'static str,
+}
+
+impl Target {
+    fn is_met(&self) -> bool {
+        self.reached <= self.at_most
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.is_met() { "met" } else { "MISSED" };
+        let reached = number(self.reached);
+        write!(f, "{reached} ≤ {} {} {verdict}", self.at_most, self.unit)
+    }
+}
+
+fn targets(row: &Row, rows: &[Row]) -> Vec<Target> {
+    let times = |at_most, unit, other: Option<&Row>| {
+        other.map(|other| Target {
+            reached: row.nanos / other.nanos,
+            at_most,
+            unit,
+        })
+    };
+    let times_raw = |at_most| times(at_most, "× raw", find(rows, row.work, RAW));
+    let instructions = |at_most| {
+        row.instructions.map(|reached| Target {
+            reached,
+            at_most,
+            unit: "instr.",
+        })
+    };
+    let nanos = |at_most| {
+        Some(Target {
+            reached: row.nanos,
+            at_most,
+            unit: "ns",
+        })
+    };
+    let targets = match (row.work, row.who) {
+        (Work::Item, GENERATOR) => [times_raw(1.15), instructions(40.0)],
+        (Work::Send, COROUTINE) => [times_raw(1.7), instructions(60.0)],
+        (Work::Create, GENERATOR | COROUTINE) => [nanos(70.0), None],
+        (Work::Close, COROUTINE) => [nanos(30.0), None],
+        (Work::Delegation(1000), COROUTINE) => [
+            times(1.2, "× depth 1", find(rows, Work::Delegation(1), row.who)),
+            times(
+                2.3,
+                "× raw at depth 0",
+                find(rows, Work::Delegation(0), RAW),
+            ),
+        ],
+        (Work::Tree, GENERATOR) => [times_raw(1.1), None],
+        (Work::Crowd(512), GENERATOR | COROUTINE) => {
+            [times(1.3, "× 8", find(rows, Work::Crowd(8), row.who)), None]
+        }
+        _ => [None, None],
+    };
+    targets.into_iter().flatten().collect()
+}

@@ -1,0 +1,335 @@
+//! Every example runs, says what it should, and ends as a program in a shell pipeline should.
+//!
+//! Plain `cargo test` builds the examples first. With `--test examples` or `--all-targets` it does not (the latter builds
+//! them as tests): this then runs what an earlier `cargo build --examples` has left.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Name and whole standard output.
+const EXAMPLES: &[(&str, &str)] = &[
+    (
+        "evens",
+        "\
+by hand:      [0, 2, 4, 6, 8]
+by iteration: [0, 2, 4, 6, 8]
+a generator:  [0, 2, 4, 6, 8]
+",
+    ),
+    (
+        "just_started",
+        r#"the error: can't send a value to a just-started coroutine; prime it first
+came back: "spam"
+state:     Created
+prime:     Yielded(None)
+send:      Yielded(Some("spam"))
+"#,
+    ),
+    (
+        "grep_coroutine",
+        "\
+Looking for Python
+Python, you are so cool
+bye
+Looking for Python
+Python, you are so cool
+bye
+",
+    ),
+    (
+        "pipeline",
+        "\
+-- coroutines, which are sent lines:
+Python, you are so cool
+Monty Python's Flying Circus
+grep closed
+sink closed
+-- stages, which are lent them:
+Python, you are so cool
+Monty Python's Flying Circus
+grep closed
+sink closed
+",
+    ),
+    (
+        "pull_pipeline",
+        "\
+[1, 3, 5]
+filter closed
+source closed
+done
+",
+    ),
+    (
+        "broadcast",
+        "\
+-- coroutines, with one printer:
+Python: Python, you are so cool
+snake: a snake in the grass
+Python: a python is a snake, a Python is not
+snake: a python is a snake, a Python is not
+(the greps are closed, the printer is open)
+-- stages, one of which leaves early:
+the first line: Python, you are so cool
+Python: Python, you are so cool
+snake: a snake in the grass
+Python: a python is a snake, a Python is not
+snake: a python is a snake, a Python is not
+",
+    ),
+    (
+        "pipeline_errors",
+        "\
+a stage raises:
+1
+  send 1: ok
+  send twelve: invalid digit found in string
+  send 3: the coroutine has finished
+a target returns:
+1
+  send 1: ok
+2
+  send 2: ok
+  send 3: the coroutine has finished
+a stage feeds itself:
+  send 1: coroutine already executing
+",
+    ),
+    (
+        "follow",
+        r#"... "GET /index.html\nGET /python/tutorial.html\n"
+GET /python/tutorial.html
+... "GET /favicon.ico\nGET /pyth"
+... "on/library.html\n"
+GET /python/library.html
+"#,
+    ),
+    ("round_robin", "2 2 1 1 0 0 None None\n"),
+    (
+        "averager",
+        "10.0
+20.0
+Average { count: 2, average: 20.0 }
+ 2 boys  averaging 39.90kg
+ 2 boys  averaging 1.44m
+ 3 girls averaging 41.23kg
+ 3 girls averaging 1.50m
+",
+    ),
+    (
+        "by_hand",
+        "\
+a coroutine; nothing has run
+OMG asynchronicity!
+the end: done
+an `async fn`; nothing has run
+OMG asynchronicity!
+the end: done
+",
+    ),
+    (
+        "taxi_sim",
+        r#"taxi: 0  Event { time: 0, proc: 0, action: "leave garage" }
+taxi: 1     Event { time: 5, proc: 1, action: "leave garage" }
+taxi: 0  Event { time: 6, proc: 0, action: "pick up passenger" }
+taxi: 1     Event { time: 9, proc: 1, action: "pick up passenger" }
+taxi: 2        Event { time: 10, proc: 2, action: "leave garage" }
+taxi: 1     Event { time: 11, proc: 1, action: "drop off passenger" }
+taxi: 2        Event { time: 14, proc: 2, action: "pick up passenger" }
+taxi: 1     Event { time: 18, proc: 1, action: "pick up passenger" }
+taxi: 0  Event { time: 35, proc: 0, action: "drop off passenger" }
+taxi: 0  Event { time: 37, proc: 0, action: "pick up passenger" }
+taxi: 1     Event { time: 38, proc: 1, action: "drop off passenger" }
+taxi: 2        Event { time: 38, proc: 2, action: "drop off passenger" }
+taxi: 1     Event { time: 45, proc: 1, action: "pick up passenger" }
+taxi: 2        Event { time: 45, proc: 2, action: "pick up passenger" }
+taxi: 2        Event { time: 54, proc: 2, action: "drop off passenger" }
+taxi: 0  Event { time: 61, proc: 0, action: "drop off passenger" }
+taxi: 2        Event { time: 62, proc: 2, action: "pick up passenger" }
+taxi: 0  Event { time: 66, proc: 0, action: "going home" }
+taxi: 1     Event { time: 66, proc: 1, action: "drop off passenger" }
+taxi: 1     Event { time: 69, proc: 1, action: "pick up passenger" }
+taxi: 2        Event { time: 86, proc: 2, action: "drop off passenger" }
+taxi: 2        Event { time: 90, proc: 2, action: "pick up passenger" }
+taxi: 1     Event { time: 97, proc: 1, action: "drop off passenger" }
+taxi: 1     Event { time: 102, proc: 1, action: "going home" }
+taxi: 2        Event { time: 112, proc: 2, action: "drop off passenger" }
+taxi: 2        Event { time: 121, proc: 2, action: "pick up passenger" }
+taxi: 2        Event { time: 130, proc: 2, action: "drop off passenger" }
+taxi: 2        Event { time: 136, proc: 2, action: "pick up passenger" }
+taxi: 2        Event { time: 160, proc: 2, action: "drop off passenger" }
+taxi: 2        Event { time: 166, proc: 2, action: "going home" }
+*** end of events ***
+"#,
+    ),
+    (
+        "tree",
+        "\
+recursion: abcdefg
+visitor:   <d><b><a></a><c></c></b><f><e></e><g></g></f></d>
+callback:  dba
+in step:   [('b', 'b'), ('g', 'g')]
+",
+    ),
+    (
+        "contextmanager",
+        "\
+enter parser
+PARSER reads 12
+exit parser
+enter parser
+caught: invalid digit found in string
+exit parser
+enter parser
+exit parser
+raised: the block has failed in another way
+",
+    ),
+];
+
+/// Examples with tests of their own, since they read input.
+const TESTED_ELSEWHERE: [&str; 2] = ["grep", "replay"];
+
+/// target/PROFILE/examples/NAME, beside the target/PROFILE/deps that this test runs from.
+fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("a test is in target/PROFILE/deps");
+    let mut path = profile.join("examples").join(name);
+    path.set_extension(std::env::consts::EXE_EXTENSION);
+    assert!(
+        path.exists(),
+        "{} is missing: build it with `cargo build --examples`, or run all of `cargo test`",
+        path.display()
+    );
+    path
+}
+
+fn run(name: &str, arguments: &[&str]) -> Output {
+    Command::new(binary(name))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).expect("examples print UTF-8")
+}
+
+#[test]
+fn each_example_prints_exactly_this() {
+    for (name, expected) in EXAMPLES {
+        let output = run(name, &[]);
+        assert_eq!(text(output.stderr), "", "{name}: standard error");
+        assert_eq!(text(output.stdout), *expected, "{name}: standard output");
+        assert_eq!(output.status.code(), Some(0), "{name}: exit code");
+    }
+}
+
+#[test]
+fn help_names_the_example_and_how_to_run_it() {
+    for (name, _) in EXAMPLES {
+        for flag in ["--help", "-h"] {
+            let output = run(name, &[flag]);
+            let help = text(output.stdout);
+            assert!(help.starts_with(&format!("{name}: ")), "{name}: {help}");
+            let command = format!("cargo run --example {name}\n");
+            assert!(help.contains(&command), "{name}: {help}");
+            assert_eq!(text(output.stderr), "", "{name}");
+            assert_eq!(output.status.code(), Some(0), "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_argument_is_an_error_that_names_it() {
+    for (name, _) in EXAMPLES {
+        let output = run(name, &["--no-such-flag"]);
+        let message = format!("{name}: unknown argument \"--no-such-flag\"; try --help\n");
+        assert_eq!(text(output.stderr), message);
+        assert_eq!(text(output.stdout), "", "{name}");
+        assert_eq!(output.status.code(), Some(2), "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_left_ends_an_example_quietly() {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    for (name, _) in EXAMPLES {
+        for arguments in [&[][..], &["--help"]] {
+            let (reader, writer) = UnixStream::pair().expect("a pair of sockets");
+            drop(reader);
+            let output = Command::new(binary(name))
+                .args(arguments)
+                .stdin(Stdio::null())
+                .stdout(OwnedFd::from(writer))
+                .output()
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(text(output.stderr), "", "{name} {arguments:?}");
+            assert_eq!(output.status.code(), Some(0), "{name} {arguments:?}");
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_in_one_line() {
+    for (name, _) in EXAMPLES {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("Linux has /dev/full");
+        let output = Command::new(binary(name))
+            .stdin(Stdio::null())
+            .stdout(full)
+            .output()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let message = text(output.stderr);
+        assert!(message.starts_with(&format!("{name}: ")), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert_eq!(output.status.code(), Some(1), "{name}");
+    }
+}
+
+#[test]
+fn follow_names_the_file_that_it_cannot_follow() {
+    for path in ["no/such/file", env!("CARGO_MANIFEST_DIR")] {
+        let output = run("follow", &[path]);
+        let message = text(output.stderr);
+        assert!(
+            message.starts_with(&format!("follow: {path}: ")),
+            "{message}"
+        );
+        assert_eq!(text(output.stdout), "");
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+#[test]
+fn every_example_is_tested() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(&folder).expect("there is a folder of examples") {
+        let path = entry.expect("it can be read").path();
+        let is_example = match path.extension() {
+            Some(extension) => extension == "rs",
+            None => path.join("main.rs").exists(),
+        };
+        if is_example {
+            let name = path.file_stem().expect("a file has a name");
+            found.insert(name.to_string_lossy().into_owned());
+        }
+    }
+    for name in TESTED_ELSEWHERE {
+        found.remove(name);
+    }
+    let tested = EXAMPLES.iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(found, tested);
+}
