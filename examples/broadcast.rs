@@ -88,7 +88,7 @@ mod coroutines {
 mod lent {
     use std::io::{self, Write};
 
-    use yieldfrom::pipe::{Receiver, Sink, Target, sink};
+    use yieldfrom::pipe::{Receiver, Sink, sink};
 
     type Stage = Sink<str, io::Result<()>>;
 

@@ -96,7 +96,7 @@ mod coroutines {
 mod lent {
     use std::io::{self, Write};
 
-    use yieldfrom::pipe::{Receiver, Sink, Target, sink};
+    use yieldfrom::pipe::{Receiver, Sink, sink};
 
     /// What a stage returns travels back to the source: its own failure, or that of a stage further down.
     type Stage = Sink<str, io::Result<()>>;

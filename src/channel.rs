@@ -194,7 +194,8 @@ impl<Y, S> Port<Y, S> {
     #[inline(never)]
     fn unwind(&self) {
         let again = self.channel().unwinding.replace(true);
-        unwind(self.inside.stack_left());
+        let (lowest, _) = self.channel().switch.bounds();
+        unwind(self.inside.stack_left(lowest));
         if !again {
             self.channel().switch.set_report(Report::Stuck);
             loop {

@@ -44,7 +44,8 @@ impl<Y, S> Co<Y, S> {
     /// What `sub` yields goes to this coroutine's holder, and what the holder sends and throws goes to `sub`, at the same
     /// cost however long the chain of delegations is. When the holder closes this coroutine, `sub` is closed first.
     ///
-    /// `sub` is a `&mut` [`Coroutine`], which is started, or a [`&SharedCoroutine`](SharedCoroutine).
+    /// `sub` is a `&mut` [`Coroutine`](crate::Coroutine), which is started, or a
+    /// [`&SharedCoroutine`](crate::SharedCoroutine).
     ///
     /// ```
     /// use yieldfrom::{coroutine, Exception, Step};
@@ -72,7 +73,7 @@ impl<Y, S> Co<Y, S> {
     /// - [`ProtocolError::AlreadyStarted`] if `sub` has started: it waits for a value, see
     ///   [`yield_from_with`](Self::yield_from_with). [`ProtocolError::Exhausted`] if it has finished.
     ///   [`ProtocolError::AlreadyExecuting`] if it is shared and running, as it is if this body is its own.
-    /// - A [`StackError`] if there is no stack for it.
+    /// - A [`StackError`](crate::StackError) if there is no stack for it.
     ///
     /// # Panics
     ///

@@ -99,7 +99,7 @@ impl Builder {
 ///
 /// # Drop
 ///
-/// Dropping a suspended coroutine never panics, never aborts and never hangs:
+/// Dropping a suspended coroutine never panics and never hangs:
 ///
 /// 1. The body is told to finish: its `yield_` returns [`Exception::GeneratorExit`]. Almost every body then leaves by
 ///    `?`, and that is all.
@@ -108,7 +108,8 @@ impl Builder {
 /// 3. If it cannot be unwound, because a frame of `extern "C"` lies in between or the program is compiled with
 ///    `panic = "abort"`, its stack is leaked.
 ///
-/// Whatever goes wrong is reported to the hook of [`set_unraisable_hook`](crate::set_unraisable_hook).
+/// Whatever goes wrong is reported to the hook of [`set_unraisable_hook`](crate::set_unraisable_hook). None of it aborts;
+/// the one thing that does is Rust's own rule that no destructor may panic while a stack is unwound, in step 2.
 ///
 /// # Threads
 ///

@@ -26,7 +26,7 @@ use crate::exception::Exception;
 use crate::stack::{Stack, StackError};
 use crate::switch::{NOTHING, Report, Word, pack, unpack};
 use crate::unraisable::{Reason, forget_if_it_panics, report};
-use crate::unwind::ForcedUnwind;
+use crate::unwind::{ForcedUnwind, SEES_FRAMES, runs_on};
 
 /// How a body ended.
 pub(crate) enum Outcome<T> {
@@ -102,6 +102,16 @@ struct Frame<Y, S, T, B: ?Sized = dyn Body<Y, S, T>> {
     body: UnsafeCell<B>,
 }
 
+/// Does nothing, but not so that the compiler could do it in advance.
+#[inline(always)]
+fn keep_branch() {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: no instructions.
+    unsafe {
+        std::arch::asm!("", options(nomem, nostack, preserves_flags));
+    }
+}
+
 /// Owns a frame.
 ///
 /// Methods take `&self` so that several owners can share a handle; each says which state it asks for, and the callers in
@@ -129,9 +139,10 @@ impl<Y, S, T> Handle<Y, S, T> {
         // A large body stays in a box of its own: it is called there, where one in the frame is first moved to its
         // stack.
         if size_of::<F>() > MOVED_TO_STACK {
-            let boxed: Box<dyn FnOnce(&Port<Y, S>) -> T + '_> = Box::new(body);
+            type Boxed<'a, Y, S, T> = Box<dyn FnOnce(&Port<Y, S>) -> T + 'a>;
+            let body: Boxed<'_, Y, S, T> = Box::new(body);
             // SAFETY: as our caller promises.
-            unsafe { Self::place(config, boxed) }
+            unsafe { Self::place(config, body) }
         } else {
             // SAFETY: as our caller promises.
             unsafe { Self::place(config, body) }
@@ -229,17 +240,14 @@ impl<Y, S, T> Handle<Y, S, T> {
     #[inline]
     pub(crate) fn send(&self, value: S) -> Turn<Y, T> {
         let value = ManuallyDrop::new(value);
-        // A branch, where the address of the leaf would be one more load that every other waits for.
-        if self.channel().child.get().is_null() {
-            self.run(self.channel(), pack(&value))
-        } else {
-            self.run_leaf(pack(&value))
+        let mut target = self.channel();
+        if !target.child.get().is_null() {
+            // Keeps the compiler from selecting the address without a branch: then every resume of a root would wait
+            // for the load of its leaf's address, which a branch predicts away.
+            keep_branch();
+            target = target.leaf();
         }
-    }
-
-    #[inline(never)]
-    fn run_leaf(&self, word: Word) -> Turn<Y, T> {
-        self.run(self.channel().leaf(), word)
+        self.run(target, pack(&value))
     }
 
     /// Raises an exception in a suspended one or in the leaf of its chain.
@@ -261,9 +269,24 @@ impl<Y, S, T> Handle<Y, S, T> {
     }
 
     /// Resumes one of which every suspension is a [`Port::give`], with nothing.
+    ///
+    /// Its only owner waits, so that nobody can see that its state does not become [`State::Running`]. But who owns it
+    /// may be a thread-local, which is dropped where it is when the body calls `process::exit`: [`unwind`](Self::unwind)
+    /// therefore looks whether the body is running, which is rare, so that there is nothing to write here.
     #[inline]
     pub(crate) fn advance(&self) -> Turn<Y, T> {
-        self.run(self.channel(), NOTHING)
+        let root = self.channel();
+        if !SEES_FRAMES {
+            return self.run(root, NOTHING);
+        }
+        // SAFETY: the caller has seen that it is suspended.
+        let word = unsafe { root.switch.resume(NOTHING) };
+        if root.switch.report() == Report::Yielded {
+            // SAFETY: the report says that this is a value, and its body waits.
+            Turn::Yielded(unsafe { unpack(word) })
+        } else {
+            self.drive(root, NOTHING) // it does not delegate
+        }
     }
 
     #[inline(always)]
@@ -335,6 +358,10 @@ impl<Y, S, T> Handle<Y, S, T> {
     #[inline(never)]
     pub(crate) fn unwind(&self) -> bool {
         let root = self.channel();
+        let (limit, top) = root.switch.bounds();
+        if runs_on(limit, top) {
+            return false; // see `advance`
+        }
         root.signal.set(Signal::Unwind);
         root.state.set(State::Running);
         for _ in 0..UNWIND_ROUNDS {

@@ -26,7 +26,7 @@ use crate::unraisable::{Reason, report};
 /// assert_eq!(evens.collect::<Vec<_>>(), [0, 2, 4, 6, 8]);
 /// ```
 ///
-/// The body owns what it uses (it is `'static`); [`scoped`] is for one that borrows.
+/// The body owns what it uses (it is `'static`); [`scoped`](crate::scoped()) is for one that borrows.
 ///
 /// ```compile_fail,E0597
 /// # use yieldfrom::generator;
@@ -229,9 +229,9 @@ impl<Y, R> Generator<Y, R> {
 
     /// Unwinds the body if it is suspended, and drops it if it has not started. No item comes after that.
     ///
-    /// A destructor that panics meanwhile is reported to the hook of
-    /// [`set_unraisable_hook`](crate::set_unraisable_hook), and so is a body that cannot be unwound (one below an
-    /// `extern "C"` frame, or in a program compiled with `panic = "abort"`): its stack is leaked.
+    /// A body that cannot be unwound (one below an `extern "C"` frame, or in a program compiled with `panic = "abort"`)
+    /// is reported to the hook of [`set_unraisable_hook`](crate::set_unraisable_hook), and its stack is leaked. A
+    /// destructor in the body must not panic meanwhile: Rust aborts then, as during any other unwind.
     pub fn close(&mut self) {
         self.handle.close();
     }

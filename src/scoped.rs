@@ -47,8 +47,8 @@ use crate::stack::StackError;
 /// # Aborts
 ///
 /// If the body is still suspended in the end and cannot be unwound, because it is below an `extern "C"` frame, catches
-/// every unwind, or the program is compiled with `panic = "abort"`. Going on would free what the body borrows; for a
-/// [`generator`], which owns what it uses, the answer is to leak it.
+/// every unwind, has less than 8 KiB of stack left, or the program is compiled with `panic = "abort"`. Going on would free what the body borrows; for a
+/// [`generator`](crate::generator()), which owns what it uses, the answer is to leak it.
 pub fn scoped<'env, Y, R, T>(
     body: impl FnOnce(&Yielder<Y>) -> R + 'env,
     consume: impl for<'scope> FnOnce(&mut Scoped<'scope, Y, R>) -> T,

@@ -35,6 +35,8 @@ use crate::stack::Stack;
 pub(crate) struct Switch {
     /// `Some` from [`prepare`](Self::prepare) to [`release`](Self::release).
     coroutine: UnsafeCell<Option<Coroutine<Word, Word, (), Stack>>>,
+    /// The lowest usable and the highest address of its stack; zero while there is none.
+    bounds: Cell<(usize, usize)>,
     /// What the last switch out of it was for. `Yielded` unless somebody is about to look at it.
     report: Cell<Report>,
 }
@@ -109,15 +111,19 @@ impl Switch {
     pub(crate) const fn new() -> Self {
         Self {
             coroutine: UnsafeCell::new(None),
+            bounds: Cell::new((0, 0)),
             report: Cell::new(Report::Yielded),
         }
     }
 
     /// Whether there is a stack, prepared or in use.
     pub(crate) fn has_stack(&self) -> bool {
-        // SAFETY: `coroutine` becomes `Some` or `None` only in `prepare` and `release`, neither of which is running, and
-        // while it is being resumed nothing writes to what tells them apart.
-        unsafe { (*self.coroutine.get()).is_some() }
+        self.bounds.get() != (0, 0)
+    }
+
+    /// The lowest usable and the highest address of the stack.
+    pub(crate) fn bounds(&self) -> (usize, usize) {
+        self.bounds.get()
     }
 
     /// Sets up `stack` so that the first [`resume`](Self::resume) calls `main` on it.
@@ -130,6 +136,7 @@ impl Switch {
     /// - `main` does not unwind.
     pub(crate) unsafe fn prepare<F: FnOnce(Inside)>(&self, stack: Stack, main: F) {
         let (this, limit) = (ptr::from_ref(self), stack.limit().get());
+        self.bounds.set((stack.lowest(), stack.base().get()));
         let body = move |yielder: &Yielder<Word, Word>, _: Word| {
             let inside = Inside {
                 yielder,
@@ -194,6 +201,7 @@ impl Switch {
     ///
     /// The body has ended or never started; in the latter case, what `main` captured need not be dropped.
     pub(crate) unsafe fn release(&self) {
+        self.bounds.set((0, 0));
         // SAFETY: the coroutine does not run, says our caller, so nobody else has a reference to it. If its body has
         // ended, it has switched out of `run_root` for the last time, and no frame from there to the root of the stack
         // has anything to drop.
@@ -223,9 +231,11 @@ impl Inside {
         Ok(unsafe { (*self.yielder).suspend(word) })
     }
 
-    /// Bytes left on this stack, if the caller runs on it.
-    pub(crate) fn stack_left(&self) -> usize {
-        self.depth.saturating_sub(self.used())
+    /// Bytes left above `lowest` on this stack, if the caller runs on it.
+    pub(crate) fn stack_left(&self, lowest: usize) -> usize {
+        (self.yielder as usize)
+            .wrapping_sub(self.used())
+            .saturating_sub(lowest)
     }
 
     /// Bytes in use on this stack, if the caller runs on it; else a number larger than its depth.

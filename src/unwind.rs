@@ -14,7 +14,11 @@
 //! and 2, "terminate". We walk the same frames and read the same tables as the personality routine of Rust's standard
 //! library does, but only look. The format is that of the Itanium C++ ABI's exception tables, as LLVM writes it.
 //!
+//! What no look can tell is whether a destructor on the way will panic itself. That aborts, as it does during any panic.
+//!
 //! Where there are no such tables (Windows, 32-bit ARM) only 4 and 5 are noticed.
+//!
+//! The same walk tells whether a stack is in use, see [`runs_on`].
 
 /// The payload of the panic that unwinds a body by force.
 pub(crate) struct ForcedUnwind;
@@ -25,12 +29,22 @@ pub(crate) struct ForcedUnwind;
 #[cold]
 #[inline(never)]
 pub(crate) fn unwind(stack_left: usize) {
-    const NEEDED: usize = 10 * 1024;
+    const NEEDED: usize = 8 * 1024;
     // Lies in this function's frame, which is how the walk knows that frame and the ones it called.
     let marker = 0u8;
     if !cfg!(panic = "abort") && stack_left >= NEEDED && tables::reach_a_catch(&marker) {
         std::panic::resume_unwind(Box::new(ForcedUnwind));
     }
+}
+
+/// Whether [`runs_on`] can tell.
+pub(crate) const SEES_FRAMES: bool = tables::PRESENT;
+
+/// Whether the caller runs on the stack between these addresses, or was called from there, directly or through other
+/// stacks. `false` if that cannot be [seen](SEES_FRAMES).
+#[cold]
+pub(crate) fn runs_on(limit: usize, top: usize) -> bool {
+    tables::runs_on(limit, top)
 }
 
 #[cfg(not(all(
@@ -44,8 +58,14 @@ pub(crate) fn unwind(stack_left: usize) {
     )
 )))]
 mod tables {
+    pub(super) const PRESENT: bool = false;
+
     pub(super) fn reach_a_catch(_marker: &u8) -> bool {
         true
+    }
+
+    pub(super) fn runs_on(_limit: usize, _top: usize) -> bool {
+        false
     }
 }
 
@@ -82,6 +102,34 @@ mod tables {
         fn _Unwind_GetCFA(context: *mut Context) -> usize;
         fn _Unwind_GetLanguageSpecificData(context: *mut Context) -> *const u8;
         fn _Unwind_GetRegionStart(context: *mut Context) -> usize;
+    }
+
+    pub(super) const PRESENT: bool = true;
+
+    struct Search {
+        limit: usize,
+        top: usize,
+        found: bool,
+    }
+
+    pub(super) fn runs_on(limit: usize, top: usize) -> bool {
+        let mut search = Search {
+            limit,
+            top,
+            found: false,
+        };
+        // SAFETY: `look` is called only during this call, each time with a valid context and this pointer. The walk
+        // follows the frames from stack to stack: the switch library describes that to the unwinder.
+        unsafe { _Unwind_Backtrace(look, (&raw mut search).cast()) };
+        search.found
+    }
+
+    unsafe extern "C" fn look(context: *mut Context, search: *mut c_void) -> c_int {
+        // SAFETY: `runs_on` passes a `Search` that outlives the walk and that nothing else uses meanwhile; the unwinder
+        // hands us a context that is valid for the time of this call.
+        let (search, frame) = unsafe { (&mut *search.cast::<Search>(), _Unwind_GetCFA(context)) };
+        search.found = (search.limit..=search.top).contains(&frame);
+        if search.found { STOP } else { CONTINUE }
     }
 
     /// What the unwinder would do at one frame.
@@ -158,6 +206,12 @@ mod tables {
     /// Looks up the action for the code at `offset` from the function's start. `None`: the table does not say, or not
     /// in a form that we read; both end in `std::process::abort` or are better treated so.
     ///
+    /// The clean-up of a function that may not be left by a panic looks like any other in the table, but ends in a call
+    /// that aborts, where others end in a call that goes on unwinding. That call may leave the function and has nothing to
+    /// clean up after it, so it has a range without landing pad; and it lies behind the first landing pad, as only landing
+    /// pads lead there. A function that may not be left has no such range there: every call in it that might unwind has a
+    /// landing pad.
+    ///
     /// # Safety
     ///
     /// `table` must point to a well-formed LSDA.
@@ -176,22 +230,38 @@ mod tables {
             let encoding = reader.byte();
             let length = reader.uleb128();
             let actions = reader.0.add(length);
+
+            let mut found = None;
+            let mut first_landing_pad = usize::MAX;
+            let mut last_without = None;
             while reader.0 < actions {
                 let start = reader.encoded(encoding)?;
                 let size = reader.encoded(encoding)?;
                 let landing_pad = reader.encoded(encoding)?;
                 let action = reader.uleb128();
-                if offset < start {
-                    break; // sorted by start
+                if landing_pad == 0 {
+                    last_without = Some(start + size); // sorted by start
+                } else {
+                    first_landing_pad = first_landing_pad.min(landing_pad);
                 }
-                if offset < start + size {
-                    return Some(match (landing_pad, action) {
-                        (0, _) | (_, 0) => Action::Pass,
-                        (_, first) => chain(actions.add(first - 1)),
-                    });
+                if (start..start + size).contains(&offset) {
+                    found = Some((landing_pad, action));
                 }
             }
-            None
+            Some(match found? {
+                (0, _) => Action::Pass,
+                (_, action) => {
+                    let goes_on = last_without.is_some_and(|end| end > first_landing_pad);
+                    match if action == 0 {
+                        Action::Pass
+                    } else {
+                        chain(actions.add(action - 1))
+                    } {
+                        Action::Pass if landing_pad_base == OMIT && !goes_on => Action::Terminate,
+                        action => action,
+                    }
+                }
+            })
         }
     }
 
@@ -301,32 +371,38 @@ mod tables {
     mod tests {
         use super::*;
 
-        /// Ranges 0..4 pass, 4..8 clean up, 8..12 catch, 12..16 clean up and then terminate; a gap from 16 to 20.
+        /// Ranges 0..4 pass, 4..8 clean up, 8..12 catch, 12..16 clean up and then terminate; a gap from 16 to 20. Landing
+        /// pads from 18 on, and behind them a call that goes on unwinding.
         const TABLE: &[u8] = &[
             OMIT, OMIT, 1, 20, //
             0, 4, 0, 0, //
-            4, 4, 9, 0, //
-            8, 4, 9, 1, //
-            12, 4, 9, 3, //
+            4, 4, 18, 0, //
+            8, 4, 18, 1, //
+            12, 4, 18, 3, //
             20, 4, 0, 0, //
             1, 0, // action 1: catch, no next
             0, 1, // action 3: clean up, next record is one byte after the link
             0x7f, 0, // terminate
         ];
 
+        /// The same clean-up, but no call goes on unwinding behind it.
+        const NOT_TO_BE_LEFT: &[u8] = &[OMIT, OMIT, 1, 8, 0, 4, 0, 0, 4, 4, 18, 0];
+
         #[test]
         fn the_table_says_what_happens() {
-            let at = |offset| {
-                // SAFETY: the table above is well-formed.
-                unsafe { find_action(TABLE.as_ptr(), offset) }
+            let at = |table: &[u8], offset| {
+                // SAFETY: the tables above are well-formed.
+                unsafe { find_action(table.as_ptr(), offset) }
             };
-            assert_eq!(at(0), Some(Action::Pass));
-            assert_eq!(at(7), Some(Action::Pass));
-            assert_eq!(at(8), Some(Action::Catch));
-            assert_eq!(at(15), Some(Action::Terminate));
-            assert_eq!(at(17), None);
-            assert_eq!(at(21), Some(Action::Pass));
-            assert_eq!(at(30), None);
+            assert_eq!(at(TABLE, 0), Some(Action::Pass));
+            assert_eq!(at(TABLE, 7), Some(Action::Pass));
+            assert_eq!(at(TABLE, 8), Some(Action::Catch));
+            assert_eq!(at(TABLE, 15), Some(Action::Terminate));
+            assert_eq!(at(TABLE, 17), None);
+            assert_eq!(at(TABLE, 21), Some(Action::Pass));
+            assert_eq!(at(TABLE, 30), None);
+            assert_eq!(at(NOT_TO_BE_LEFT, 2), Some(Action::Pass));
+            assert_eq!(at(NOT_TO_BE_LEFT, 6), Some(Action::Terminate));
         }
 
         #[test]

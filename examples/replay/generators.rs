@@ -226,7 +226,7 @@ impl Raise {
         }
     }
 
-    fn from_cause(self, cause: Raise) -> Self {
+    fn caused_by(self, cause: Raise) -> Self {
         Self {
             cause: Some(Box::new(cause)),
             ..self
@@ -484,7 +484,7 @@ fn pep_479(raise: Raise) -> Raise {
     if raise.kind != Kind::StopIteration {
         return raise;
     }
-    Raise::with_text(Kind::RuntimeError, "generator raised StopIteration").from_cause(raise)
+    Raise::with_text(Kind::RuntimeError, "generator raised StopIteration").caused_by(raise)
 }
 
 // ---- bodies --------------------------------------------------------------------------------------------------------
@@ -547,7 +547,7 @@ impl Frame<'_> {
             Statement::Raise(kind, argument) => return Err(Raise::new(*kind, *argument).into()),
             Statement::RaiseFrom(kind, argument) => {
                 return Err(Raise::new(*kind, *argument)
-                    .from_cause(self.handled())
+                    .caused_by(self.handled())
                     .into());
             }
             Statement::Reraise => return Err(self.handled().into()),

@@ -15,7 +15,7 @@ pub fn field<'a>(value: &'a Value, name: &str) -> Result<&'a Value, String> {
         .ok_or_else(|| format!("there is no {name:?} in {value}"))
 }
 
-pub fn item<'a>(list: &'a [Value], index: usize) -> Result<&'a Value, String> {
+pub fn item(list: &[Value], index: usize) -> Result<&Value, String> {
     list.get(index)
         .ok_or_else(|| format!("too short: {}", Value::from(list)))
 }

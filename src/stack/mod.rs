@@ -51,6 +51,11 @@ impl Stack {
             .map_err(|source| StackError { size, source })
     }
 
+    /// The lowest address that may be used: what lies below is the guard.
+    pub(crate) fn lowest(&self) -> usize {
+        self.memory.base().get() - self.size
+    }
+
     /// Returns a stack on which nothing runs any more to the pool.
     pub(crate) fn give_back(self) {
         pool::put(self);
