@@ -29,7 +29,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use yieldfrom::pipe::{Receiver, Sink, Target, sink};
+use yieldfrom::pipe::{Receiver, Sink, sink};
 
 type Stage = Sink<str, io::Result<()>>;
 
