@@ -129,11 +129,13 @@ impl<Y, S> Port<Y, S> {
         Ok(self.wake(word))
     }
 
-    /// [`exchange`](Self::exchange) for a body into which nothing is sent or thrown.
+    /// [`exchange`](Self::exchange) for a body into which nothing is sent or thrown. The word that wakes it is free to
+    /// say whether there is a signal, which keeps the channel out of a register that the body has better use for.
     #[inline]
     pub(crate) fn give(&self, value: Y) -> Result<(), NotCurrent> {
-        self.hand_out(value, || {})?;
-        if self.channel().signal.get() != Signal::Value {
+        let word = self.hand_out(value, || {})?;
+        // SAFETY: whoever resumes such a body sends `NOTHING` or `SIGNAL`, see `Handle`.
+        if unsafe { word.assume_init() } != 0 {
             self.woken_otherwise();
         }
         Ok(())

@@ -24,7 +24,7 @@ use std::ptr::{self, NonNull};
 use crate::channel::{Channel, Port, Signal, State};
 use crate::exception::Exception;
 use crate::stack::{Stack, StackError};
-use crate::switch::{NOTHING, Report, Word, pack, unpack};
+use crate::switch::{NOTHING, Report, SIGNAL, Word, pack, unpack};
 use crate::unraisable::{Reason, forget_if_it_panics, report};
 use crate::unwind::{ForcedUnwind, SEES_FRAMES, runs_on};
 
@@ -366,7 +366,7 @@ impl<Y, S, T> Handle<Y, S, T> {
         root.state.set(State::Running);
         for _ in 0..UNWIND_ROUNDS {
             // SAFETY: it was suspended when we came here, and is in each further round.
-            let word = unsafe { root.switch.resume(NOTHING) };
+            let word = unsafe { root.switch.resume(SIGNAL) };
             match root.switch.take_report() {
                 // SAFETY: the report says that this is a value, and its body waits.
                 Report::Yielded => forget_if_it_panics(unsafe { unpack::<Y>(word) }),

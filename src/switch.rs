@@ -67,8 +67,11 @@ pub(crate) enum Report {
 /// A value on its way across a switch.
 pub(crate) type Word = MaybeUninit<usize>;
 
-/// A word for who does not look at it.
+/// A word for who does not look at it, or finds that there is nothing to look at.
 pub(crate) const NOTHING: Word = Word::new(0);
+
+/// A word that tells to look at the signal.
+pub(crate) const SIGNAL: Word = Word::new(1);
 
 /// Packs a value, which is to be [`unpack`]ed on the other side at once.
 #[inline(always)]
