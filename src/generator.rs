@@ -230,8 +230,13 @@ impl<Y, R> Generator<Y, R> {
     /// Unwinds the body if it is suspended, and drops it if it has not started. No item comes after that.
     ///
     /// A body that cannot be unwound (one below an `extern "C"` frame, or in a program compiled with `panic = "abort"`)
-    /// is reported to the hook of [`set_unraisable_hook`](crate::set_unraisable_hook), and its stack is leaked. A
-    /// destructor in the body must not panic meanwhile: Rust aborts then, as during any other unwind.
+    /// is reported to the hook of [`set_unraisable_hook`](crate::set_unraisable_hook), and its stack is leaked.
+    ///
+    /// # Aborts
+    ///
+    /// If a destructor in the body panics meanwhile, as during any other unwind. Also if the body is below an `extern "C"`
+    /// function that has destructors of its own and could not be told from one that may be unwound, which depends on how
+    /// it was compiled.
     pub fn close(&mut self) {
         self.handle.close();
     }

@@ -14,7 +14,14 @@
 //! and 2, "terminate". We walk the same frames and read the same tables as the personality routine of Rust's standard
 //! library does, but only look. The format is that of the Itanium C++ ABI's exception tables, as LLVM writes it.
 //!
-//! What no look can tell is whether a destructor on the way will panic itself. That aborts, as it does during any panic.
+//! What the tables do not tell, so that the unwind aborts after all:
+//!
+//! - whether a destructor on the way will panic itself, which aborts during any panic;
+//! - an `extern "C"` function that is inlined into the function that calls it, or that has destructors of its own and also
+//!   calls `memcpy` or a function pointer. Its clean-up can look like one that goes on.
+//!
+//! The other way round, no function that can be unwound is taken for one that cannot: none of 42,000 clean-up sites in 16
+//! builds of ripgrep, rustfmt and this crate's examples, at all levels of optimisation.
 //!
 //! Where there are no such tables (Windows, 32-bit ARM) only 4 and 5 are noticed.
 //!
@@ -208,9 +215,9 @@ mod tables {
     ///
     /// The clean-up of a function that may not be left by a panic looks like any other in the table, but ends in a call
     /// that aborts, where others end in a call that goes on unwinding. That call may leave the function and has nothing to
-    /// clean up after it, so it has a range without landing pad; and it lies behind the first landing pad, as only landing
-    /// pads lead there. A function that may not be left has no such range there: every call in it that might unwind has a
-    /// landing pad.
+    /// clean up after it, so it has a range without landing pad; and that range ends behind the first landing pad, as only
+    /// landing pads lead there. A function that may not be left seldom has such a range: almost every call in it that might
+    /// unwind has a landing pad.
     ///
     /// # Safety
     ///
