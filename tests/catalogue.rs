@@ -1828,6 +1828,10 @@ fn a_thousand_generators_drive_each_other() {
 /// The process is killed before another stack is written to.
 #[cfg(unix)]
 #[test]
+#[cfg_attr(
+    feature = "sanitizer",
+    ignore = "AddressSanitizer reports the overflow itself"
+)]
 fn an_overflow_hits_the_guard_page() {
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
