@@ -6,6 +6,11 @@
 
 Python 3.13 is the reference. Every case that differs is printed with both traces, ready to become a fixture
 (tests/fixtures/*.jsonl) once it is understood. Exit code: 0 if nothing differs, 1 if something does.
+
+About two cases in a million differ only because CPython keeps an exception that one generator has caught alive in another,
+and with it, through its __context__ and traceback, the frame of a third, whose temporaries are then finalised later than by
+counting references. They are run once more with the contexts and tracebacks of caught exceptions cleared; if CPython then
+agrees with the crate they are counted apart.
 """
 import argparse
 import gc
@@ -23,8 +28,25 @@ def compact(x):
     return json.dumps(x, separators=(",", ":"))
 
 
+def without_tracebacks(case):
+    """The trace of a case in which a caught exception keeps nothing alive."""
+    def show(e, show=oracle.show):
+        text = show(e)
+        e.__context__ = e.__traceback__ = None
+        return text
+    before, oracle.show = oracle.show, show
+    gc.disable()
+    try:
+        return oracle.run(case)
+    except oracle.Discard:
+        return None
+    finally:
+        oracle.show = before
+        gc.enable()
+
+
 def chunk(job):
-    """(cases, differing fixtures) of one chunk."""
+    """(cases, differing fixtures, cases that only a traceback delays) of one chunk."""
     n, seed, without, replay = job
     gc.disable()
     drawn = list(oracle.cases(n, seed, without))
@@ -34,9 +56,13 @@ def chunk(job):
     answers = run.stdout.splitlines()
     if run.returncode or len(answers) != n:
         return n, ["replay ended with %s after %d of %d cases of seed %r: %s"
-                   % (run.returncode, len(answers), n, seed, run.stderr.strip())]
-    return n, ["%s\n  the crate: %s" % (compact({"case": case, "trace": trace}), answer)
-               for (case, trace), answer in zip(drawn, answers) if compact(trace) != answer]
+                   % (run.returncode, len(answers), n, seed, run.stderr.strip())], 0
+    differing = [(case, trace, answer) for (case, trace), answer in zip(drawn, answers)
+                 if compact(trace) != answer]
+    unexplained = ["%s\n  the crate: %s" % (compact({"case": case, "trace": trace}), answer)
+                   for case, trace, answer in differing
+                   if compact(without_tracebacks(case)) != answer]
+    return n, unexplained, len(differing) - len(unexplained)
 
 
 def main():
@@ -51,15 +77,16 @@ def main():
         print("note: the reference is Python 3.13, this is %d.%d" % sys.version_info[:2], file=sys.stderr)
     jobs = [(min(CHUNK, args.cases - k), "%s-%d" % (args.seed, k), args.without.split(","), args.replay)
             for k in range(0, args.cases, CHUNK)]
-    total = differ = 0
+    total = differ = delayed = 0
     with multiprocessing.Pool(args.jobs) as pool:
-        for n, differing in pool.imap_unordered(chunk, jobs):
+        for n, differing, explained in pool.imap_unordered(chunk, jobs):
             total += n
+            delayed += explained
             differ += len(differing)
             for text in differing:
                 print(text)
-    print("oracle: %d cases against Python %s, %d differences"
-          % (total, sys.version.split()[0], differ))
+    print("oracle: %d cases against Python %s, %d differences, %d delayed by a kept traceback"
+          % (total, sys.version.split()[0], differ, delayed))
     sys.exit(bool(differ))
 
 
