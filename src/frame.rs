@@ -1,13 +1,12 @@
 //! One generator or coroutine in memory: its body, the slots for what goes in and out, its state and its end.
 //!
 //! ```text
-//!   Handle ──► Frame ┬ Channel ┬ Switch           stack, resume, suspend
-//!   (outside)        │         ├ signal    what the resumer has to say besides the value it sends
-//!              body ─┼────────►├ report    what the body has to say besides the value it yields
-//!              (inside, borrows├ state
-//!               the Channel)   └ parent, child, leaf     the chain of delegations
-//!                    ├ outcome             how the body ended
-//!                    └ body                until it starts
+//!   holder ── Handle ──► Frame ┬ Head ┬ Channel ┬ Switch     stack, resume, report: why the body has switched out
+//!                              │      │         ├ signal     what the resumer has to say besides the value it sends
+//!             body ── Port ────┼──────┼───────► ├ state
+//!             (on its stack)   │      │         └ parent, child, leaf     the chain of delegations
+//!                              │      └ outcome   how the body ended
+//!                              └ body             until it starts
 //! ```
 //!
 //! A frame is one allocation and never moves; the handle that owns it does. Both sides reach the frame through shared
@@ -48,7 +47,7 @@ pub(crate) struct Config {
     pub(crate) stack_size: usize,
 }
 
-/// What a body leaves behind, and all that it sees.
+/// What a body sees, and what it leaves behind.
 struct Head<Y, S, T> {
     channel: Channel<Y, S>,
     /// Empty until the body ends.
