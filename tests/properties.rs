@@ -450,7 +450,7 @@ fn run(program: &Program, calls: &[Call]) -> (Vec<(Outcome, State)>, Vec<String>
 proptest! {
     #![proptest_config(config(1000))]
 
-    /// PEP 380: `return (yield from g)` is `g` to its holder, but for `GeneratorExit` (SEMANTICS G-099).
+    /// PEP 380: `return (yield from g)` is `g` to its holder, but for `GeneratorExit` (row G-099 of the catalogue).
     #[test]
     fn a_delegator_is_transparent(
         reactions in prop::collection::vec(reaction(), 0..8),
