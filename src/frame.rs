@@ -113,8 +113,8 @@ fn keep_branch() {
 
 /// Owns a frame.
 ///
-/// Methods take `&self` so that several owners can share a handle; each says which state it asks for, and the callers in
-/// the files above look at [`state`](Self::state) first.
+/// Methods take `&self` so that several owners can share a handle; each says which state it asks for, and its callers look
+/// at [`state`](Self::state) first.
 pub(crate) struct Handle<Y, S, T> {
     frame: NonNull<Frame<Y, S, T>>,
     _owns: PhantomData<Frame<Y, S, T>>,
