@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::frame::Config;
-use crate::stack::DEFAULT_STACK_SIZE;
+use crate::stack::default_stack_size;
 
 /// Makes generators and coroutines with a name or with a stack of another size.
 ///
@@ -27,7 +27,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// No name, and a stack of [`DEFAULT_STACK_SIZE`].
+    /// No name, and a stack of [`default_stack_size`](crate::default_stack_size()).
     pub const fn new() -> Self {
         Self {
             name: None,
@@ -52,7 +52,7 @@ impl Builder {
     pub(crate) fn config(&self) -> Config {
         Config {
             name: self.name.clone(),
-            stack_size: self.stack_size.unwrap_or(DEFAULT_STACK_SIZE),
+            stack_size: self.stack_size.unwrap_or_else(default_stack_size),
         }
     }
 }

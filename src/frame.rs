@@ -220,8 +220,10 @@ impl<Y, S, T> Handle<Y, S, T> {
         if channel.state.get() != State::Created || channel.switch.has_stack() {
             return Ok(());
         }
-        let stack = Stack::take(self.frame().config.stack_size)?;
         let frame = self.frame();
+        let stack = Stack::take(frame.config.stack_size)?;
+        // SAFETY: the name is part of the frame, which lives as long as the body, and is never changed.
+        unsafe { stack.label(self.name().unwrap_or("<unnamed>")) };
         // SAFETY: the frame does not move, and it is freed only when its body has ended or never started: see `drop`.
         // Nobody else looks at a body that has not started.
         unsafe { (*frame.body.get()).prepare(&frame.head, stack) };

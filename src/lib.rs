@@ -27,5 +27,8 @@ pub use generator::{Generator, Yielder, generator};
 pub use protocol::Step;
 pub use scoped::{Scoped, scoped};
 pub use shared::{SharedCoroutine, WeakCoroutine};
-pub use stack::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError};
+pub use stack::{
+    DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackLimit, default_stack_size,
+    report_overflow, set_default_stack_size, trim_stacks,
+};
 pub use unraisable::{Reason, Unraisable, reset_unraisable_hook, set_unraisable_hook};

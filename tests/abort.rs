@@ -8,60 +8,26 @@ use std::fs::OpenOptions;
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
+mod child;
+
+use child::{DONE, SIGABRT, child, died, lived, text};
 use yieldfrom::{
-    Builder, Co, Coroutine, Exception, Generator, Step, Yielder, coroutine, generator, scoped,
+    Co, Coroutine, Exception, Generator, Step, Yielder, coroutine, generator, scoped,
     set_unraisable_hook,
 };
 
-const CHILD: &str = "YIELDFROM_TEST_CHILD";
-const DONE: &str = "ran to its end";
-
-/// In the child, runs `scenario` and exits; in the parent, runs the child, of which `test` is the name of the test.
-fn child(test: &str, stderr: Stdio, scenario: fn()) -> Output {
-    if std::env::var_os(CHILD).is_some() {
-        scenario();
-        println!("{DONE}");
-        std::process::exit(0);
-    }
-    Command::new(std::env::current_exe().expect("this test is a program"))
-        .args(["--exact", "--nocapture", test])
-        .env(CHILD, "1")
-        .env("RUST_BACKTRACE", "0")
-        .stdout(Stdio::piped())
-        .stderr(stderr)
-        .spawn()
-        .and_then(std::process::Child::wait_with_output)
-        .expect("a child process")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The status must be 0. Unless the scenario exits by itself, it must also have come to its end.
 #[track_caller]
 fn survives(test: &str, scenario: fn()) {
-    let output = child(test, Stdio::piped(), scenario);
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{}\n{out}{err}", output.status);
-    assert!(out.contains(DONE), "{out}{err}");
+    lived(&child(test, &[], Stdio::piped(), scenario));
 }
 
 /// Returns the signal, and what was on standard error.
 #[track_caller]
 fn dies(test: &str, scenario: fn()) -> (i32, String) {
-    let output = child(test, Stdio::piped(), scenario);
-    let err = text(&output.stderr);
-    let signal = output.status.signal();
-    (
-        signal.unwrap_or_else(|| panic!("{}\n{}{err}", output.status, text(&output.stdout))),
-        err,
-    )
+    died(&child(test, &[], Stdio::piped(), scenario))
 }
-
-const SIGABRT: i32 = 6;
 
 fn quiet_panic(text: &'static str) -> ! {
     resume_unwind(Box::new(text))
@@ -80,50 +46,6 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 }
 
 // What dies -----------------------------------------------------------------------------------------------------------
-
-#[inline(never)]
-fn for_ever(depth: u64) -> u64 {
-    let here = black_box([depth; 32]);
-    if black_box(true) {
-        for_ever(depth + 1) + black_box(here)[0]
-    } else {
-        0
-    }
-}
-
-/// One of many, whose stacks may lie beside each other; the others would notice.
-fn overflow(bytes: usize) {
-    let builder = Builder::new().stack_size(bytes);
-    let mut neighbours: Vec<_> = (0..32)
-        .map(|_| {
-            builder.generator(|y| {
-                let pattern = black_box([0x5a_u8; 4096]);
-                y.yield_(true);
-                y.yield_(black_box(pattern).iter().all(|byte| *byte == 0x5a));
-            })
-        })
-        .collect();
-    for g in &mut neighbours {
-        g.next();
-    }
-    drop(neighbours.remove(16));
-    let mut g = builder.generator(|y| y.yield_(for_ever(0)));
-    g.next();
-    let intact = neighbours.iter_mut().all(|g| g.next() == Some(true));
-    println!("not stopped; neighbours intact: {intact}");
-}
-
-#[test]
-fn an_overflow_dies_by_a_signal() {
-    dies("an_overflow_dies_by_a_signal", || overflow(256 * 1024));
-}
-
-#[test]
-fn an_overflow_of_the_smallest_stack_dies_by_a_signal() {
-    dies("an_overflow_of_the_smallest_stack_dies_by_a_signal", || {
-        overflow(0)
-    });
-}
 
 extern "C" fn yields_below_c(y: &Yielder<i32>) {
     y.yield_(1);
@@ -180,6 +102,7 @@ fn it_aborts_also_if_the_sentence_cannot_be_written() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = child(
         "it_aborts_also_if_the_sentence_cannot_be_written",
+        &[],
         full.into(),
         || drop(catch_unwind(scoped_below_c)),
     );
@@ -198,6 +121,7 @@ fn a_report_that_cannot_be_printed_is_swallowed() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = child(
         "a_report_that_cannot_be_printed_is_swallowed",
+        &[],
         full.into(),
         || {
             let mut co = coroutine(|co: &Co<i32, ()>| {
@@ -394,7 +318,7 @@ survive! {
 
 #[track_caller]
 fn exits(test: &str, scenario: fn()) {
-    let output = child(test, Stdio::piped(), scenario);
+    let output = child(test, &[], Stdio::piped(), scenario);
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{}\n{out}{err}", output.status);
     assert!(!out.contains(DONE), "it was to exit by itself");

@@ -1857,4 +1857,9 @@ fn an_overflow_hits_the_guard_page() {
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(!printed.contains("survived"), "{printed}");
     assert!(output.status.signal().is_some(), "{output:?}");
+    let reported = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        reported.contains("coroutine '<unnamed>' has overflowed its stack"),
+        "{reported}"
+    );
 }

@@ -189,7 +189,7 @@ raised: the block has failed in another way
 ];
 
 /// Examples with tests of their own, since they read input.
-const TESTED_ELSEWHERE: [&str; 2] = ["grep", "replay"];
+const TESTED_ELSEWHERE: [&str; 5] = ["grep", "million", "overflow", "replay", "stack_needs"];
 
 /// target/PROFILE/examples/NAME, beside the target/PROFILE/deps that this test runs from.
 fn binary(name: &str) -> PathBuf {

@@ -1,158 +1,255 @@
-//! Where coroutines run: sizes, and the way to get and give back a stack.
+//! Where coroutines run: the way to get and give back a stack.
 //!
-//! This is the seam between the switch and whoever provides memory. [`Stack::take`] and [`Stack::give_back`] are all
-//! that the layers above know; today a stack is corosensei's `mmap`ed one with a guard page below it.
+//! This is the seam between the switch and whoever provides memory: [`Stack::take`] and [`Stack::give_back`] are all that
+//! the layers above know.
+//!
+//! ```text
+//!   take ──► pool      this thread's free stacks: no lock, no system call
+//!              │
+//!              ▼
+//!            depot     the process' free stacks: one lock
+//!              │
+//!              ▼
+//!            region    address space and guards ──► limits    is there room for it?
+//! ```
 
+mod depot;
+mod error;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod limits;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "limits_unknown.rs"]
+mod limits;
+#[cfg(unix)]
+mod overflow;
 mod pool;
+mod region;
+mod size;
 
-use std::error::Error;
-use std::fmt;
-use std::io;
+use std::mem::ManuallyDrop;
 
-use corosensei::stack::{DefaultStack, Stack as RawStack, StackPointer};
+use corosensei::stack::valgrind::ValgrindStackRegistration;
+use corosensei::stack::{Stack as RawStack, StackPointer};
 
-/// Bytes of stack that a coroutine gets unless it asks for something else. They are address space: a page (4 KiB) of
-/// memory is taken when it is first touched.
-pub const DEFAULT_STACK_SIZE: usize = 256 * 1024;
+pub use error::{StackError, StackLimit};
+pub use size::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, default_stack_size, set_default_stack_size};
 
-/// The smallest stack, in bytes; smaller requests are rounded up to it.
-pub const MIN_STACK_SIZE: usize = 16 * 1024;
-
-/// Granularity of sizes, in bytes, so that stacks of nearly the same size share a pool.
-const ROUND: usize = 4096;
+use region::{GUARD, Region};
 
 /// One stack, not in use by anybody or in use by exactly one coroutine.
 pub(crate) struct Stack {
-    memory: DefaultStack,
-    size: usize,
+    /// Where it begins. Above is room for the label.
+    base: StackPointer,
+    /// Where its slot begins, with the guard.
+    limit: StackPointer,
+    region: &'static Region,
+    valgrind: ManuallyDrop<ValgrindStackRegistration>,
 }
 
+/// Whose stack it is, for the report of an overflow.
+type Label = (*const u8, usize);
+
 impl Stack {
-    /// Takes a stack of at least `size` bytes, from this thread's pool if it has one.
+    /// Takes a stack of at least `size` bytes.
     pub(crate) fn take(size: usize) -> Result<Self, StackError> {
-        let size = round(size);
+        let size = size::round(size);
         match pool::take(size) {
             Some(stack) => Ok(stack),
-            None => Self::map(size),
+            None => Self::take_elsewhere(size),
         }
     }
 
     #[cold]
-    fn map(size: usize) -> Result<Self, StackError> {
-        // corosensei adds the guard page and rounds up; a size near the end of the address space would overflow there.
-        if size > isize::MAX as usize / 2 {
-            return Err(StackError {
-                size,
-                source: io::ErrorKind::OutOfMemory.into(),
-            });
+    #[inline(never)]
+    fn take_elsewhere(size: usize) -> Result<Self, StackError> {
+        #[cfg(unix)]
+        overflow::prepare_thread();
+        pool::take_from_depot(size).or_else(|error| {
+            if error.limit() == StackLimit::Size {
+                return Err(error);
+            }
+            // Stacks of other sizes may be in the way.
+            trim_stacks();
+            pool::take_from_depot(size)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// The slot has a guard, and there is no other stack in it.
+    unsafe fn new(region: &'static Region, index: usize) -> Self {
+        let (limit, base) = (region.slot_start(index), region.base(index));
+        let pointer = |address| StackPointer::new(address).expect("memory is not at zero");
+        Self {
+            base: pointer(base),
+            limit: pointer(limit),
+            region,
+            valgrind: ManuallyDrop::new(ValgrindStackRegistration::new(
+                limit as *mut u8,
+                base - limit,
+            )),
         }
-        DefaultStack::new(size)
-            .map(|memory| Self { memory, size })
-            .map_err(|source| StackError { size, source })
+    }
+
+    /// Usable bytes, at least.
+    #[inline]
+    fn size(&self) -> usize {
+        self.region.shape.size
+    }
+
+    fn region(&self) -> &'static Region {
+        self.region
+    }
+
+    fn slot_start(&self) -> usize {
+        self.limit.get()
+    }
+
+    fn slot_end(&self) -> usize {
+        self.limit.get() + self.region.shape.slot
     }
 
     /// The lowest address that may be used: what lies below is the guard.
     pub(crate) fn lowest(&self) -> usize {
-        self.memory.base().get() - self.size
+        self.limit.get() + GUARD
+    }
+
+    /// Says who uses it from now on. To be called before anybody does.
+    ///
+    /// # Safety
+    ///
+    /// The name lives as long as somebody runs on this stack.
+    #[inline]
+    pub(crate) unsafe fn label(&self, name: &str) {
+        // SAFETY: the place is part of the stack.
+        unsafe { self.label_place().write((name.as_ptr(), name.len())) };
+    }
+
+    #[inline]
+    fn label_place(&self) -> *mut Label {
+        self.base.get() as *mut Label
     }
 
     /// Returns a stack on which nothing runs any more to the pool.
     pub(crate) fn give_back(self) {
         pool::put(self);
     }
+
+    /// Forgets that there was a stack.
+    fn discard(self) {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: this is the only time.
+        unsafe { ManuallyDrop::drop(&mut this.valgrind) };
+    }
 }
 
-fn round(size: usize) -> usize {
-    size.max(MIN_STACK_SIZE)
-        .checked_next_multiple_of(ROUND)
-        .unwrap_or(usize::MAX)
+impl Drop for Stack {
+    /// Nothing runs on it: what is left suspended is leaked, not dropped.
+    fn drop(&mut self) {
+        depot::put([Self {
+            base: self.base,
+            limit: self.limit,
+            region: self.region,
+            // SAFETY: the original is not used any more.
+            valgrind: unsafe { std::ptr::read(&self.valgrind) },
+        }]);
+    }
 }
 
-// SAFETY: every method forwards to `DefaultStack`, which has a guard page and at least `size` usable bytes.
-// tests/abort.rs overflows one.
+// SAFETY: `base` and `limit` are those of a slot with a guard below, see `region.rs`, of at least `size` usable bytes.
+// tests/overflow.rs runs into the guard in every way.
 unsafe impl RawStack for Stack {
     #[inline]
     fn base(&self) -> StackPointer {
-        self.memory.base()
+        self.base
     }
 
     #[inline]
     fn limit(&self) -> StackPointer {
-        self.memory.limit()
+        self.limit
     }
 
     #[cfg(windows)]
     #[inline]
     fn teb_fields(&self) -> corosensei::stack::StackTebFields {
-        self.memory.teb_fields()
+        // SAFETY: the stack owns its slot, and on Windows each region has one slot.
+        unsafe { self.region.library() }.teb_fields()
     }
 
     #[cfg(windows)]
     #[inline]
     fn update_teb_fields(&mut self, stack_limit: usize, guaranteed_stack_bytes: usize) {
-        self.memory
-            .update_teb_fields(stack_limit, guaranteed_stack_bytes)
+        // SAFETY: as above.
+        unsafe { self.region.library() }.update_teb_fields(stack_limit, guaranteed_stack_bytes)
     }
 }
 
-/// No stack could be had for a coroutine.
+/// Gives the memory of all stacks that are not in use back to the operating system.
 ///
-/// The cause is what the operating system said.
-#[derive(Debug)]
-pub struct StackError {
-    size: usize,
-    source: io::Error,
+/// Stacks are kept for the next generator or coroutine: up to 256 MiB of address space per thread and size, and 512 MiB
+/// per process and size; of memory that is what has been used of them, a page (4 KiB) each in the usual case. What exceeds
+/// that goes back by itself. This gives back what this thread and ended threads have kept.
+pub fn trim_stacks() {
+    pool::empty();
+    depot::trim();
 }
 
-impl StackError {
-    /// How large a stack was asked for, in bytes, after rounding up.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-}
-
-impl fmt::Display for StackError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no stack of {} bytes for a coroutine: {}; ask for smaller stacks, or raise the limit on memory maps \
-             (`vm.max_map_count` on Linux) or on address space (`ulimit -v`)",
-            self.size, self.source
-        )
-    }
-}
-
-impl Error for StackError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
-impl From<StackError> for io::Error {
-    fn from(error: StackError) -> Self {
-        io::Error::new(error.source.kind(), error)
-    }
+/// Whether the overflow of a stack is reported as one, for all threads. It is by default.
+///
+/// A coroutine that overflows its stack runs into a guard, which is a segmentation fault. So a signal handler for `SIGSEGV`
+/// and `SIGBUS` is installed when the first stack is taken, which prints
+///
+/// ```text
+/// coroutine 'NAME' has overflowed its stack (262144 bytes)
+/// ```
+///
+/// on standard error and aborts. Every other fault goes to the handler that was there before, as if ours were not. A
+/// thread that has no alternate signal stack, which such a handler needs, gets one at its first coroutine; threads of
+/// Rust's standard library have one.
+///
+/// Call it with `false` before the first generator or coroutine, and no handler is installed. Later it only goes quiet: an
+/// overflow then kills the process as if by a bad pointer, as it does on Windows.
+pub fn report_overflow(report: bool) {
+    #[cfg(unix)]
+    overflow::enable(report);
+    #[cfg(not(unix))]
+    let _ = report;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_rounded_up() {
-        assert_eq!(round(0), MIN_STACK_SIZE);
-        assert_eq!(round(MIN_STACK_SIZE + 1), MIN_STACK_SIZE + ROUND);
-        assert_eq!(round(usize::MAX), usize::MAX);
-    }
+    use std::error::Error;
 
     #[test]
     fn impossible_sizes_are_errors() {
         let error = Stack::take(usize::MAX).err().expect("no such stack");
-        assert_eq!(error.size(), usize::MAX);
-        let error = Stack::take(isize::MAX as usize / 4)
-            .err()
-            .expect("no such stack");
-        assert!(error.to_string().contains("max_map_count"), "{error}");
+        assert_eq!(
+            (error.size(), error.limit()),
+            (usize::MAX, StackLimit::Size)
+        );
         assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn neighbours_do_not_begin_at_the_same_place_in_a_page() {
+        let stacks: Vec<Stack> = (0..32)
+            .map(|_| Stack::take(MIN_STACK_SIZE + 4096 * 800).unwrap())
+            .collect();
+        let mut places: Vec<usize> = stacks.iter().map(|s| s.base.get() % 4096).collect();
+        places.sort_unstable();
+        places.dedup();
+        // One by one, they share the sequence with other threads.
+        let least = if region::Guards::current() == region::Guards::Library {
+            16
+        } else {
+            32
+        };
+        assert!(places.len() >= least, "{places:?}");
+        for stack in &stacks {
+            assert_eq!(stack.base.get() % 64, 0);
+            assert!(stack.base.get() - stack.lowest() >= stack.size());
+            assert!(stack.base.get() + size_of::<Label>() <= stack.slot_end());
+        }
     }
 }
