@@ -22,10 +22,11 @@ use std::ptr::{self, NonNull};
 
 use crate::channel::{Channel, Port, Signal, State};
 use crate::exception::Exception;
+use crate::frames;
 use crate::stack::{Stack, StackError};
 use crate::switch::{NOTHING, Report, SIGNAL, Word, pack, unpack};
 use crate::unraisable::{Reason, forget_if_it_panics, report};
-use crate::unwind::{ForcedUnwind, SEES_FRAMES, runs_on};
+use crate::unwind::ForcedUnwind;
 
 /// How a body ended.
 pub(crate) enum Outcome<T> {
@@ -273,11 +274,11 @@ impl<Y, S, T> Handle<Y, S, T> {
     ///
     /// Its only owner waits, so that nobody can see that its state does not become [`State::Running`]. But who owns it
     /// may be a thread-local, which is dropped where it is when the body calls `process::exit`: [`unwind`](Self::unwind)
-    /// therefore looks whether the body is running, which is rare, so that there is nothing to write here.
+    /// and `drop` therefore look whether the body is running, which is rare, so that there is nothing to write here.
     #[inline]
     pub(crate) fn advance(&self) -> Turn<Y, T> {
         let root = self.channel();
-        if !SEES_FRAMES {
+        if !frames::VISIBLE {
             return self.run(root, NOTHING);
         }
         // SAFETY: the caller has seen that it is suspended.
@@ -358,11 +359,14 @@ impl<Y, S, T> Handle<Y, S, T> {
     #[cold]
     #[inline(never)]
     pub(crate) fn unwind(&self) -> bool {
+        let (limit, top) = self.channel().switch.bounds();
+        // See `advance`.
+        !frames::survey(limit, top).runs && self.unwind_waiting()
+    }
+
+    /// [`unwind`](Self::unwind) for a body that is known to wait.
+    fn unwind_waiting(&self) -> bool {
         let root = self.channel();
-        let (limit, top) = root.switch.bounds();
-        if runs_on(limit, top) {
-            return false; // see `advance`
-        }
         root.signal.set(Signal::Unwind);
         root.state.set(State::Running);
         for _ in 0..UNWIND_ROUNDS {
@@ -411,21 +415,40 @@ impl<Y, S, T> Handle<Y, S, T> {
             }
             State::Suspended => {
                 if !self.unwind() {
-                    frame.head.channel.state.set(State::Closed);
-                    report(self.name(), Reason::Leaked);
+                    self.leak(Reason::Leaked);
                 }
             }
             State::Running | State::Closed => {}
+        }
+    }
+
+    /// Gives up a suspended one. `drop` keeps its frame and its stack.
+    fn leak(&self, reason: Reason) {
+        self.channel().state.set(State::Closed);
+        report(self.name(), reason);
+    }
+
+    /// As [`close`](Self::close), but does not wake a suspended one while its thread ends, see `frames.rs`.
+    fn end(&self) {
+        if self.state() != State::Suspended {
+            return self.close();
+        }
+        let (limit, top) = self.channel().switch.bounds();
+        let survey = frames::survey(limit, top);
+        if survey.thread_ends {
+            self.leak(Reason::ThreadEnds);
+        } else if survey.runs || !self.unwind_waiting() {
+            self.leak(Reason::Leaked);
         }
     }
 }
 
 impl<Y, S, T> Drop for Handle<Y, S, T> {
     fn drop(&mut self) {
-        self.close();
+        self.end();
         let channel = self.channel();
         if channel.switch.has_stack() {
-            // `close` could not unwind it. Its stack stays as it is, with references to this frame on it.
+            // It could not be unwound. Its stack stays as it is, with references to this frame on it.
             // (No owner can drop a running one; if one could, a leak would be right too.)
             return;
         }

@@ -8,6 +8,7 @@ mod co;
 mod coroutine;
 mod exception;
 mod frame;
+mod frames;
 mod generator;
 pub mod pipe;
 mod protocol;

@@ -7,6 +7,7 @@ use std::panic::resume_unwind;
 use crate::channel::State;
 use crate::exception::{Exception, Raised};
 use crate::frame::{Handle, Outcome, Turn};
+use crate::frames::unless_thread_ends;
 use crate::unraisable::{Reason, forget_if_it_panics, report};
 
 /// How far a coroutine has come.
@@ -87,9 +88,12 @@ impl<Y, S, R> Handle<Y, S, Result<R, Exception>> {
     }
 
     /// The first two stages of a drop: asks a suspended one to finish. What is wrong with that is reported. One that
-    /// does not finish is left suspended, for the next stage to unwind.
+    /// does not finish is left suspended, for the next stage to unwind; and so is every one while its thread ends.
     pub(crate) fn drop_by_value(&self) {
-        match self.exit() {
+        let Some(turn) = unless_thread_ends(|| self.exit()) else {
+            return;
+        };
+        match turn {
             Turn::Yielded(value) => {
                 forget_if_it_panics(value);
                 report(self.name(), Reason::IgnoredExit);

@@ -31,6 +31,9 @@ pub enum Reason {
     Panic(Box<dyn Any + Send>),
     /// The body could not be unwound, so its stack and all that lives on it are never freed.
     Leaked,
+    /// It was suspended when its thread ended, in a thread-local or in something that one owns. Its body may borrow a
+    /// thread-local that is gone already, so that it is not woken: its stack and all that lives on it are never freed.
+    ThreadEnds,
 }
 
 impl<'a> Unraisable<'a> {
@@ -57,6 +60,9 @@ impl fmt::Display for Unraisable<'_> {
             Reason::IgnoredExit => f.write_str("it ignored GeneratorExit"),
             Reason::Panic(payload) => write!(f, "it panicked: {}", message(&**payload)),
             Reason::Leaked => f.write_str("it could not be unwound, its stack is leaked"),
+            Reason::ThreadEnds => {
+                f.write_str("its thread is ending, its stack is leaked; close it before that")
+            }
         }
     }
 }

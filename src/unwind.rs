@@ -23,8 +23,6 @@
 //! Nothing is known that is taken for one that cannot be unwound although it can; it would be leaked and reported.
 //!
 //! Where there are no such tables (Windows, 32-bit ARM) only 4 and 5 are noticed.
-//!
-//! The same walk tells whether a stack is in use, see [`runs_on`].
 
 /// The payload of the panic that unwinds a body by force.
 pub(crate) struct ForcedUnwind;
@@ -43,16 +41,6 @@ pub(crate) fn unwind(stack_left: usize) {
     }
 }
 
-/// Whether [`runs_on`] can tell.
-pub(crate) const SEES_FRAMES: bool = tables::PRESENT;
-
-/// Whether the caller runs on the stack between these addresses, or was called from there, directly or through other
-/// stacks. `false` if that cannot be [seen](SEES_FRAMES).
-#[cold]
-pub(crate) fn runs_on(limit: usize, top: usize) -> bool {
-    tables::runs_on(limit, top)
-}
-
 #[cfg(not(all(
     unix,
     any(
@@ -64,14 +52,8 @@ pub(crate) fn runs_on(limit: usize, top: usize) -> bool {
     )
 )))]
 mod tables {
-    pub(super) const PRESENT: bool = false;
-
     pub(super) fn reach_a_catch(_marker: &u8) -> bool {
         true
-    }
-
-    pub(super) fn runs_on(_limit: usize, _top: usize) -> bool {
-        false
     }
 }
 
@@ -86,57 +68,7 @@ mod tables {
     )
 ))]
 mod tables {
-    use std::ffi::{c_int, c_void};
-
-    /// The unwinder's view of one frame.
-    #[repr(C)]
-    struct Context {
-        _opaque: [u8; 0],
-    }
-
-    // `_Unwind_Reason_Code`: go on to the next frame, or end the walk.
-    const CONTINUE: c_int = 0;
-    const STOP: c_int = 4;
-
-    // The unwinder that the standard library itself links: Itanium C++ ABI, level I, and its usual extensions.
-    unsafe extern "C" {
-        fn _Unwind_Backtrace(
-            step: unsafe extern "C" fn(*mut Context, *mut c_void) -> c_int,
-            argument: *mut c_void,
-        ) -> c_int;
-        fn _Unwind_GetIPInfo(context: *mut Context, before_instruction: *mut c_int) -> usize;
-        fn _Unwind_GetCFA(context: *mut Context) -> usize;
-        fn _Unwind_GetLanguageSpecificData(context: *mut Context) -> *const u8;
-        fn _Unwind_GetRegionStart(context: *mut Context) -> usize;
-    }
-
-    pub(super) const PRESENT: bool = true;
-
-    struct Search {
-        limit: usize,
-        top: usize,
-        found: bool,
-    }
-
-    pub(super) fn runs_on(limit: usize, top: usize) -> bool {
-        let mut search = Search {
-            limit,
-            top,
-            found: false,
-        };
-        // SAFETY: `look` is called only during this call, each time with a valid context and this pointer. The walk
-        // follows the frames from stack to stack: the switch library describes that to the unwinder.
-        unsafe { _Unwind_Backtrace(look, (&raw mut search).cast()) };
-        search.found
-    }
-
-    unsafe extern "C" fn look(context: *mut Context, search: *mut c_void) -> c_int {
-        // SAFETY: `runs_on` passes a `Search` that outlives the walk and that nothing else uses meanwhile; the unwinder
-        // hands us a context that is valid for the time of this call.
-        let (search, frame) = unsafe { (&mut *search.cast::<Search>(), _Unwind_GetCFA(context)) };
-        search.found = (search.limit..=search.top).contains(&frame);
-        if search.found { STOP } else { CONTINUE }
-    }
+    use crate::frames::{Frame, outwards};
 
     /// What the unwinder would do at one frame.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,66 +79,34 @@ mod tables {
         Terminate,
     }
 
-    struct Walk {
-        /// An address in the frame that will raise the panic. The stack grows down: frames that it called end below.
-        marker: usize,
-        in_callers: bool,
-        end: Option<Action>,
-    }
-
     pub(super) fn reach_a_catch(marker: &u8) -> bool {
-        let mut walk = Walk {
-            marker: std::ptr::from_ref(marker) as usize,
-            in_callers: false,
-            end: None,
-        };
-        // SAFETY: `step` is called only during this call, each time with a valid context and this pointer.
-        // tests/close.rs walks every kind of frame.
-        unsafe { _Unwind_Backtrace(step, (&raw mut walk).cast()) };
-        walk.end == Some(Action::Catch)
-    }
-
-    unsafe extern "C" fn step(context: *mut Context, walk: *mut c_void) -> c_int {
-        // SAFETY: `reach_a_catch` passes a `Walk` that outlives the walk and that nothing else uses meanwhile.
-        let walk = unsafe { &mut *walk.cast::<Walk>() };
-        if !walk.in_callers {
-            // The canonical frame address is where the caller's frame ends, so the first one above the marker belongs
-            // to the frame that holds the marker. What is of interest begins with its caller.
-            // SAFETY: the unwinder hands us a context that is valid for the time of this call.
-            walk.in_callers = unsafe { _Unwind_GetCFA(context) } > walk.marker;
-            return CONTINUE;
-        }
-        // SAFETY: as above.
-        match unsafe { action_at(context) } {
-            Action::Pass => CONTINUE,
-            end => {
-                walk.end = Some(end);
-                STOP
+        // The stack grows down: the frames that the one with the marker has called end below the marker. What is of
+        // interest begins with that one's caller. tests/close.rs walks every kind of frame.
+        let mut in_callers = false;
+        let mut action = Action::Pass;
+        outwards(|frame| {
+            if in_callers {
+                // SAFETY: the table is the one of the frame's function, which the compiler wrote.
+                action = unsafe { action_at(frame) };
+            } else {
+                in_callers = frame.end() > std::ptr::from_ref(marker) as usize;
             }
-        }
+            action == Action::Pass
+        });
+        action == Action::Catch
     }
 
     /// # Safety
     ///
-    /// `context` must come from the unwinder, during its call of the step function.
-    unsafe fn action_at(context: *mut Context) -> Action {
-        let mut before_instruction = 0;
-        // SAFETY: the context is valid, says our caller, and the table is the one of its function.
-        unsafe {
-            let table = _Unwind_GetLanguageSpecificData(context);
-            if table.is_null() {
-                return Action::Pass;
-            }
-            let ip = _Unwind_GetIPInfo(context, &raw mut before_instruction);
-            // A return address may be the first of the next range; the call lies before it.
-            let ip = if before_instruction == 0 {
-                ip.wrapping_sub(1)
-            } else {
-                ip
-            };
-            find_action(table, ip.wrapping_sub(_Unwind_GetRegionStart(context)))
-                .unwrap_or(Action::Terminate)
+    /// The frame's table must be well-formed.
+    unsafe fn action_at(frame: &Frame) -> Action {
+        let table = frame.table();
+        if table.is_null() {
+            return Action::Pass;
         }
+        let offset = frame.instruction().wrapping_sub(frame.function());
+        // SAFETY: as our caller promises.
+        unsafe { find_action(table, offset) }.unwrap_or(Action::Terminate)
     }
 
     /// Looks up the action for the code at `offset` from the function's start. `None`: the table does not say, or not

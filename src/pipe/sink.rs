@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use crate::builder::Builder;
 use crate::channel::{Port, State, Wake};
 use crate::frame::{Handle, Outcome, Turn};
+use crate::frames::unless_thread_ends;
 use crate::pipe::target::{Closed, Target};
 use crate::stack::StackError;
 use crate::switch::NotCurrent;
@@ -233,7 +234,15 @@ impl<T: ?Sized, R> Target<T> for Sink<T, R> {
 
 impl<T: ?Sized, R> Drop for Sink<T, R> {
     fn drop(&mut self) {
-        let reason = match self.finish() {
+        let finished = match self.state() {
+            // While the thread ends it is left suspended, which the handle reports.
+            State::Suspended => match unless_thread_ends(|| self.finish()) {
+                Some(finished) => finished,
+                None => return,
+            },
+            _ => self.finish(),
+        };
+        let reason = match finished {
             Ok(Some(Outcome::Panicked(payload))) => Reason::Panic(payload),
             Ok(ended) => return forget_if_it_panics(ended),
             Err(Unfinished::NoStack(error)) => Reason::Exception(error.into()),

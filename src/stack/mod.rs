@@ -184,6 +184,12 @@ unsafe impl RawStack for Stack {
     }
 }
 
+/// Whether this thread is ending, as far as can be told from here: before this crate's own thread-locals are destroyed,
+/// those of others can be.
+pub(crate) fn thread_has_ended() -> bool {
+    pool::is_gone()
+}
+
 /// Gives the memory of all stacks that are not in use back to the operating system.
 ///
 /// Stacks are kept for the next generator or coroutine: up to 256 MiB of address space per thread and size, and 512 MiB

@@ -39,6 +39,11 @@ pub(super) fn put(stack: Stack) {
     }
 }
 
+/// Whether the thread-locals of this thread that are needed here have been destroyed.
+pub(super) fn is_gone() -> bool {
+    LAST.try_with(|_| {}).is_err()
+}
+
 /// A stack of exactly `size` bytes from the depot, which this thread has none of.
 pub(super) fn take_from_depot(size: usize) -> Result<Stack, StackError> {
     let mut spare = Vec::new();
