@@ -13,7 +13,6 @@
 //! references, so everything in it is a cell. They never run at the same time.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -23,7 +22,7 @@ use std::ptr::{self, NonNull};
 use crate::channel::{Channel, Port, Signal, State};
 use crate::exception::Exception;
 use crate::frames;
-use crate::stack::{Stack, StackError};
+use crate::stack::{Name, Stack, StackError};
 use crate::switch::{NOTHING, Report, SIGNAL, Word, pack, unpack};
 use crate::unraisable::{Reason, forget_if_it_panics, report};
 use crate::unwind::ForcedUnwind;
@@ -43,7 +42,7 @@ pub(crate) enum Turn<Y, T> {
 /// What is known about a generator or coroutine besides its body.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) name: Name,
     /// In bytes.
     pub(crate) stack_size: usize,
 }
@@ -224,7 +223,7 @@ impl<Y, S, T> Handle<Y, S, T> {
         let frame = self.frame();
         let stack = Stack::take(frame.config.stack_size)?;
         // SAFETY: the name is part of the frame, which lives as long as the body, and is never changed.
-        unsafe { stack.label(self.name().unwrap_or("<unnamed>")) };
+        unsafe { stack.label(&frame.config.name) };
         // SAFETY: the frame does not move, and it is freed only when its body has ended or never started: see `drop`.
         // Nobody else looks at a body that has not started.
         unsafe { (*frame.body.get()).prepare(&frame.head, stack) };

@@ -264,14 +264,8 @@ mod tests {
     use super::*;
     use crate::stack::size::MIN_STACK_SIZE;
     use corosensei::stack::Stack as _;
-    use std::mem::{ManuallyDrop, forget};
 
     const SIZE: usize = MIN_STACK_SIZE;
-
-    /// One of our own. Its stacks must not get into the one of the process: they come back to it, or are forgotten.
-    fn new() -> ManuallyDrop<Depot> {
-        ManuallyDrop::new(Depot::new())
-    }
 
     fn take_one(depot: &mut Depot, size: usize) -> Stack {
         depot.take(size, &mut Vec::new()).unwrap()
@@ -283,7 +277,7 @@ mod tests {
 
     #[test]
     fn stacks_go_from_thread_to_thread() {
-        let depot = Mutex::new(new());
+        let depot = Mutex::new(Depot::new());
         let first = take_one(&mut depot.lock().unwrap(), SIZE);
         let base = first.base();
         std::thread::scope(|s| {
@@ -297,12 +291,11 @@ mod tests {
                 .unwrap()
         });
         assert_eq!(again.base(), base);
-        forget(again);
     }
 
     #[test]
     fn warm_stacks_come_in_batches() {
-        let mut depot = new();
+        let mut depot = Depot::new();
         let stacks = take_some(&mut depot, 40, SIZE);
         let bases: Vec<_> = stacks.iter().map(|stack| stack.base()).collect();
         depot.put(stacks);
@@ -313,18 +306,17 @@ mod tests {
             spare.iter().map(|stack| stack.base()).collect::<Vec<_>>(),
             bases[40 - BATCH..]
         );
-        forget(spare);
     }
 
     #[test]
     fn memory_above_the_high_water_mark_goes_back() {
-        let mut depot = new();
+        let mut depot = Depot::new();
         let size = 1 << 20;
         let most = WARM / size;
         let stacks = take_some(&mut depot, most + 1, size);
         for stack in &stacks {
             // SAFETY: the stack is ours.
-            unsafe { stack.label_place().write((std::ptr::dangling(), 1)) };
+            unsafe { stack.label_place().write(std::ptr::dangling()) };
         }
         depot.put(stacks);
         let class = depot.class(size);
@@ -333,14 +325,14 @@ mod tests {
             assert_eq!(class.cold.len(), most + 1 - most / 2);
             for cold in &class.cold {
                 // SAFETY: as above.
-                assert!(unsafe { cold.label_place().read() }.0.is_null());
+                assert!(unsafe { cold.label_place().read() }.is_null());
             }
         }
     }
 
     #[test]
     fn unused_regions_are_unmapped_and_used_again() {
-        let mut depot = new();
+        let mut depot = Depot::new();
         let mut stacks = take_some(&mut depot, SMALLEST + 3, SIZE);
         let kept = stacks.pop().unwrap();
         let (first, last) = (stacks[0].region(), kept.region());
@@ -357,7 +349,6 @@ mod tests {
         let again = take_one(&mut depot, SIZE);
         assert!(is_mapped(&depot, again.region()));
         assert_eq!(again.region().shape, first.shape);
-        forget(again);
     }
 
     #[test]
@@ -365,11 +356,10 @@ mod tests {
         if Guards::current() == Guards::Library {
             return eprintln!("SKIPPED: corosensei's stacks come one by one");
         }
-        let mut depot = new();
+        let mut depot = Depot::new();
         let stacks = take_some(&mut depot, 3000, SIZE);
         let regions = stacks.chunk_by(|a, b| std::ptr::eq(a.region(), b.region()));
         let sizes: Vec<usize> = regions.map(|stacks| stacks.len()).collect();
         assert_eq!(sizes, [16, 16, 32, 64, 128, 256, 512, 1024, 952]);
-        forget(stacks);
     }
 }

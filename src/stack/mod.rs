@@ -26,6 +26,7 @@ mod pool;
 mod region;
 mod size;
 
+use std::borrow::Cow;
 use std::mem::ManuallyDrop;
 
 use corosensei::stack::valgrind::ValgrindStackRegistration;
@@ -36,7 +37,7 @@ pub use size::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, default_stack_size, set_defau
 
 use region::{GUARD, Region};
 
-/// One stack, not in use by anybody or in use by exactly one coroutine.
+/// One stack, not in use by anybody or in use by exactly one coroutine. To drop it is to leak it.
 pub(crate) struct Stack {
     /// Where it begins. Above is room for the label.
     base: StackPointer,
@@ -46,8 +47,11 @@ pub(crate) struct Stack {
     valgrind: ManuallyDrop<ValgrindStackRegistration>,
 }
 
+/// What a coroutine is called, if anything.
+pub(crate) type Name = Option<Cow<'static, str>>;
+
 /// Whose stack it is, for the report of an overflow.
-type Label = (*const u8, usize);
+type Label = *const Name;
 
 impl Stack {
     /// Takes a stack of at least `size` bytes.
@@ -118,11 +122,11 @@ impl Stack {
     ///
     /// # Safety
     ///
-    /// The name lives as long as somebody runs on this stack.
+    /// The name stays as long as somebody runs on this stack.
     #[inline]
-    pub(crate) unsafe fn label(&self, name: &str) {
+    pub(crate) unsafe fn label(&self, name: &Name) {
         // SAFETY: the place is part of the stack.
-        unsafe { self.label_place().write((name.as_ptr(), name.len())) };
+        unsafe { self.label_place().write(name) };
     }
 
     #[inline]
@@ -136,23 +140,9 @@ impl Stack {
     }
 
     /// Forgets that there was a stack.
-    fn discard(self) {
-        let mut this = ManuallyDrop::new(self);
+    fn discard(mut self) {
         // SAFETY: this is the only time.
-        unsafe { ManuallyDrop::drop(&mut this.valgrind) };
-    }
-}
-
-impl Drop for Stack {
-    /// Nothing runs on it: what is left suspended is leaked, not dropped.
-    fn drop(&mut self) {
-        depot::put([Self {
-            base: self.base,
-            limit: self.limit,
-            region: self.region,
-            // SAFETY: the original is not used any more.
-            valgrind: unsafe { std::ptr::read(&self.valgrind) },
-        }]);
+        unsafe { ManuallyDrop::drop(&mut self.valgrind) };
     }
 }
 

@@ -143,10 +143,8 @@ fn overflowed(address: usize, stack_pointer: Option<usize>) -> Option<(&'static 
 unsafe fn report(region: &Region, index: usize) -> ! {
     let mut digits = [0; 20];
     // SAFETY: it has been labelled before somebody began to run on it, with a name that lives as long.
-    let name = unsafe {
-        let (name, length) = (region.base(index) as *const Label).read();
-        std::slice::from_raw_parts(name, length)
-    };
+    let name = unsafe { &*(region.base(index) as *const Label).read() };
+    let name = name.as_deref().unwrap_or("<unnamed>").as_bytes();
     let parts = [
         b"\ncoroutine '",
         name,

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 
 use super::Stack;
 use super::depot;
@@ -11,37 +12,57 @@ use super::error::StackError;
 /// Bytes of address space of the free stacks of one size that a thread keeps for itself.
 const KEPT: usize = 256 << 20;
 
-/// Free stacks by size. Programs use one or two sizes, so a linear search beats a map.
+/// The place of the stack that came back last, which is still in the cache.
+///
+/// It has no destructor, which would be asked for at each access; that of the shelves empties it.
+#[derive(Default)]
+enum Last {
+    /// The thread has no shelves yet.
+    Unopened,
+    #[default]
+    Empty,
+    Full(Stack),
+    /// The thread is ending and has no shelves any more.
+    Closed,
+}
+
+/// The other free stacks, by size. Programs use one or two sizes, so a linear search beats a map.
 struct Shelves(Vec<(usize, Vec<Stack>)>);
 
 thread_local! {
-    /// The stack that came back last, which is still in the cache.
-    static LAST: Cell<Option<Stack>> = const { Cell::new(None) };
-    /// The others.
+    static LAST: Cell<ManuallyDrop<Last>> = const { Cell::new(ManuallyDrop::new(Last::Unopened)) };
     static SHELVES: RefCell<Shelves> = const { RefCell::new(Shelves(Vec::new())) };
 }
 
-/// A free stack of exactly `size` bytes that this thread has. `None` also while the thread is ending.
+/// A free stack of exactly `size` bytes that this thread has.
 #[inline]
 pub(super) fn take(size: usize) -> Option<Stack> {
-    match LAST.try_with(Cell::take).ok()? {
-        Some(stack) if stack.size() == size => Some(stack),
-        other => take_from_shelf(size, other),
+    match replace_last(Last::Empty) {
+        Last::Full(stack) if stack.size() == size => Some(stack),
+        last => take_from_shelf(size, last),
     }
 }
 
 /// Keeps `stack` for the next [`take`], or gives it to the depot.
 #[inline]
 pub(super) fn put(stack: Stack) {
-    // While the thread is ending, what is dropped goes to the depot.
-    if let Ok(Some(before)) = LAST.try_with(|last| last.replace(Some(stack))) {
-        put_on_shelf(before);
+    match replace_last(Last::Full(stack)) {
+        Last::Empty => {}
+        before => put_elsewhere(before),
     }
+}
+
+#[inline]
+fn replace_last(last: Last) -> Last {
+    ManuallyDrop::into_inner(LAST.replace(ManuallyDrop::new(last)))
 }
 
 /// Whether the thread-locals of this thread that are needed here have been destroyed.
 pub(super) fn is_gone() -> bool {
-    LAST.try_with(|_| {}).is_err()
+    let last = replace_last(Last::Empty);
+    let is_gone = matches!(last, Last::Closed);
+    replace_last(last);
+    is_gone
 }
 
 /// A stack of exactly `size` bytes from the depot, which this thread has none of.
@@ -55,26 +76,67 @@ pub(super) fn take_from_depot(size: usize) -> Result<Stack, StackError> {
 
 /// Gives all free stacks of this thread to the depot.
 pub(super) fn empty() {
-    let last = LAST.try_with(Cell::take).ok().flatten();
+    match replace_last(Last::Empty) {
+        Last::Full(stack) => depot::put([stack]),
+        last => drop(replace_last(last)),
+    }
     let shelves = SHELVES.try_with(|shelves| std::mem::take(&mut shelves.borrow_mut().0));
-    let shelves = shelves.unwrap_or_default().into_iter();
-    depot::put(shelves.flat_map(|(_, shelf)| shelf).chain(last));
+    depot::put(
+        shelves
+            .unwrap_or_default()
+            .into_iter()
+            .flat_map(|(_, shelf)| shelf),
+    );
 }
 
 #[inline(never)]
-fn take_from_shelf(size: usize, last: Option<Stack>) -> Option<Stack> {
-    if let Some(last) = last {
-        put(last);
+fn take_from_shelf(size: usize, last: Last) -> Option<Stack> {
+    match last {
+        Last::Full(stack) => put_on_shelf(stack),
+        Last::Empty => {}
+        Last::Unopened => open(),
+        Last::Closed => drop(replace_last(Last::Closed)),
     }
     let take = |shelves: &RefCell<Shelves>| shelves.borrow_mut().shelf(size).pop();
     SHELVES.try_with(take).ok().flatten()
 }
 
+/// Called when the place of the last stack has just been taken by another one.
+#[cold]
 #[inline(never)]
+fn put_elsewhere(before: Last) {
+    match before {
+        Last::Full(stack) => put_on_shelf(stack),
+        Last::Empty => {}
+        Last::Unopened => open(),
+        Last::Closed => {
+            if let Last::Full(stack) = replace_last(Last::Closed) {
+                depot::put([stack]);
+            }
+        }
+    }
+}
+
+/// Makes sure that the stacks of this thread go to the depot when it ends.
+fn open() {
+    // An error means that it is ending already, and the shelves are gone without ever having been needed.
+    if SHELVES.try_with(|_| {}).is_err() {
+        close();
+    }
+}
+
+fn close() {
+    if let Last::Full(stack) = replace_last(Last::Closed) {
+        depot::put([stack]);
+    }
+}
+
 fn put_on_shelf(stack: Stack) {
-    // As in `put`.
+    let mut stack = Some(stack);
+    // While the thread is ending, there are no shelves any more.
     let _ = SHELVES.try_with(|shelves| {
         let mut shelves = shelves.borrow_mut();
+        let Some(stack) = stack.take() else { return };
         let size = stack.size();
         let shelf = shelves.shelf(size);
         shelf.push(stack);
@@ -84,6 +146,7 @@ fn put_on_shelf(stack: Stack) {
             depot::put(shelf.drain(..most.div_ceil(2)));
         }
     });
+    depot::put(stack);
 }
 
 impl Shelves {
@@ -99,6 +162,7 @@ impl Shelves {
 
 impl Drop for Shelves {
     fn drop(&mut self) {
+        close();
         depot::put(self.0.drain(..).flat_map(|(_, shelf)| shelf));
     }
 }
