@@ -116,7 +116,8 @@ impl Other {
         match answer.trim() {
             "-" => Ok(None),
             "" => Err(io::ErrorKind::UnexpectedEof.into()),
-            nanos => {
+            answer => {
+                let nanos = answer.split(' ').next().unwrap_or_default();
                 let nanos = nanos.parse().map_err(io::Error::other)?;
                 Ok(Some(Duration::from_nanos(nanos)))
             }

@@ -1,55 +1,129 @@
-//! Instructions per operation, counted by cachegrind. Unlike times these repeat to the digit.
+//! What one operation takes besides time. Unlike times, these repeat to the digit, or nearly.
 
 use std::io::{self, Write};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use crate::contestant::Contestant;
 use crate::work::{COUNTED_BATCH, Work};
 
-/// Whether cachegrind is there.
-pub fn is_possible() -> bool {
-    Command::new("valgrind")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+/// Per operation, besides what is done anyway. `None`: it could not be counted.
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    /// In this program, not in the kernel.
+    pub instructions: Option<f64>,
+    pub system_calls: Option<f64>,
+    /// Memory mappings.
+    pub mappings: Option<f64>,
 }
 
-/// What one more operation costs, besides those that are done anyway.
-pub fn count(contestant: &Contestant, work: Work) -> io::Result<f64> {
-    // Numbers of equal length, so that reading them costs the same.
-    let (few, many) = match work {
-        Work::Close => (2 * COUNTED_BATCH + 101, 2 * COUNTED_BATCH + 501),
-        Work::Tree => ((1 << 15) - 1, (1 << 16) - 1), // subtrees
-        _ => (1000, 2000),
-    };
-    let (fewer, more) = (
-        total(contestant, work, few)?,
-        total(contestant, work, many)?,
-    );
-    Ok((more - fewer) as f64 / (many - few) as f64)
+/// Instructions are counted by cachegrind, system calls by strace.
+#[derive(Clone, Copy)]
+pub struct Counter {
+    valgrind: bool,
+    strace: bool,
 }
 
-fn total(contestant: &Contestant, work: Work, n: u64) -> io::Result<i64> {
-    let mut child = Command::new("valgrind")
+impl Counter {
+    /// With the tools that are there. Those that are not are named on standard output.
+    pub fn new() -> io::Result<Self> {
+        let has = |tool: &str, what: &str| {
+            let mut command = Command::new(tool);
+            command
+                .arg("-V")
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            if tool == "valgrind" {
+                command.arg("--version");
+            }
+            let found = command.status().is_ok();
+            if !found {
+                writeln!(io::stdout(), "{what} are not counted: there is no {tool}.")?;
+            }
+            io::Result::Ok(found)
+        };
+        Ok(Self {
+            valgrind: has("valgrind", "Instructions")?,
+            strace: has("strace", "System calls")?,
+        })
+    }
+
+    pub fn count(self, contestant: &Contestant, work: Work) -> io::Result<Counts> {
+        // Numbers of equal length, so that reading them costs the same.
+        let (few, many) = match work {
+            Work::Close => (2 * COUNTED_BATCH + 101, 2 * COUNTED_BATCH + 501),
+            Work::Tree => ((1 << 15) - 1, (1 << 16) - 1), // subtrees
+            _ => (1000, 2000),
+        };
+        let each = |total: fn(&Contestant, Work, u64) -> io::Result<i64>| {
+            let more = total(contestant, work, many)? - total(contestant, work, few)?;
+            io::Result::Ok(more as f64 / (many - few) as f64)
+        };
+        Ok(Counts {
+            instructions: self.valgrind.then(|| each(instructions)).transpose()?,
+            system_calls: self.strace.then(|| each(system_calls)).transpose()?,
+            mappings: (work == Work::Cold).then(|| each(mappings)).transpose()?,
+        })
+    }
+}
+
+fn instructions(contestant: &Contestant, work: Work, n: u64) -> io::Result<i64> {
+    let mut command = Command::new("valgrind");
+    command
         .args(["--tool=cachegrind", "--cache-sim=no"])
-        .arg("--cachegrind-out-file=/dev/null")
+        .arg("--cachegrind-out-file=/dev/null");
+    let output = run_below(command, contestant, work, n)?;
+    let report = String::from_utf8_lossy(&output.stderr);
+    report
+        .lines()
+        .find_map(|line| line.split_once("refs:"))
+        .and_then(|(_, number)| number.trim().replace(',', "").parse().ok())
+        .ok_or_else(|| io::Error::other(format!("cachegrind failed:\n{report}")))
+}
+
+fn system_calls(contestant: &Contestant, work: Work, n: u64) -> io::Result<i64> {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-c", "-U", "calls,name"]);
+    let output = run_below(command, contestant, work, n)?;
+    let report = String::from_utf8_lossy(&output.stderr);
+    report
+        .lines()
+        .find_map(|line| line.trim().strip_suffix("total")?.trim().parse().ok())
+        .ok_or_else(|| io::Error::other(format!("strace failed:\n{report}")))
+}
+
+fn mappings(contestant: &Contestant, work: Work, n: u64) -> io::Result<i64> {
+    let mut command = Command::new("env");
+    command.arg("--");
+    let output = run_below(command, contestant, work, n)?;
+    let answer = String::from_utf8_lossy(&output.stdout);
+    let mappings = answer
+        .trim()
+        .split(' ')
+        .nth(1)
+        .and_then(|number| number.parse().ok());
+    mappings.ok_or_else(|| io::Error::other(format!("no mappings were told: {answer:?}")))
+}
+
+/// Runs another program that runs the one that serves the contestant's works.
+fn run_below(
+    mut command: Command,
+    contestant: &Contestant,
+    work: Work,
+    n: u64,
+) -> io::Result<Output> {
+    let mut child = command
         .args(contestant.command_line()?)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
     let mut request = child.stdin.take().expect("it is piped");
     writeln!(request, "{work} {n}")?;
     drop(request);
     let output = child.wait_with_output()?;
-    let report = String::from_utf8_lossy(&output.stderr);
-    let instructions = report
-        .lines()
-        .find_map(|line| line.split_once("refs:"))
-        .and_then(|(_, number)| number.trim().replace(',', "").parse().ok());
-    instructions
-        .filter(|_| output.status.success())
-        .ok_or_else(|| io::Error::other(format!("cachegrind failed:\n{report}")))
+    if !output.status.success() {
+        let report = String::from_utf8_lossy(&output.stderr);
+        return Err(io::Error::other(format!("{command:?} failed:\n{report}")));
+    }
+    Ok(output)
 }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use lexopt::prelude::*;
 
 use contestant::Contestant;
+use count::{Counter, Counts};
 use measure::{Effort, FULL, QUICK};
 use table::Row;
 use work::Work;
@@ -28,6 +29,7 @@ Works (all of them by default):
   item        the next item of a generator
   send        send a number to a coroutine, get one back
   create      create a generator, take its only item, see its end, drop it
+  cold        create one that stays, and take its first item; no memory is reused
   close       close a suspended one: by value, or by unwinding it
   delegation  the next item through so many delegations
   tree        the next value of a tree of 2^20 nodes that one generator walks by recursion
@@ -35,16 +37,16 @@ Works (all of them by default):
 
 Options:
       --quick            Measure less: a few seconds in all, and rough numbers
-      --instructions     Count instructions also with --quick (needs valgrind)
-      --no-instructions  Do not count instructions
+      --counts           Count also with --quick
+      --no-counts        Do not count
   -h, --help             Print this
 
 Times are the shortest of many interleaved measurements; only their ratios carry over to another machine.
-Instruction counts repeat to the digit.";
+Instructions (needs valgrind), system calls (needs strace) and memory mappings are counted, and repeat.";
 
 struct Arguments {
     effort: Effort,
-    instructions: bool,
+    counter: Option<Counter>,
     /// All, if empty.
     works: Vec<String>,
 }
@@ -68,7 +70,7 @@ fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
 
 fn start() -> Result<(), Box<dyn Error>> {
     let mut effort = FULL;
-    let mut instructions = None;
+    let mut counts = None;
     let mut works = Vec::new();
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -78,9 +80,9 @@ fn start() -> Result<(), Box<dyn Error>> {
                 return Ok(());
             }
             Long("quick") => effort = QUICK,
-            Long("instructions") => instructions = Some(true),
-            Long("no-instructions") => instructions = Some(false),
-            // Not for people: what `count` runs under cachegrind.
+            Long("counts") => counts = Some(true),
+            Long("no-counts") => counts = Some(false),
+            // Not for people: what `count` runs.
             Value(word) if word == "serve" => {
                 let name = parser.value()?.string()?;
                 let found = peers::ALL.into_iter().find(|(peer, _)| *peer == name);
@@ -97,16 +99,11 @@ fn start() -> Result<(), Box<dyn Error>> {
             other => return Err(other.unexpected().into()),
         }
     }
-    let instructions = instructions.unwrap_or(effort.rounds == FULL.rounds);
-    if instructions && !count::is_possible() {
-        writeln!(
-            io::stdout(),
-            "Instructions are not counted: there is no valgrind."
-        )?;
-    }
+    let counts = counts.unwrap_or(effort.rounds == FULL.rounds);
+    let counter = counts.then(Counter::new).transpose()?;
     compare(&Arguments {
         effort,
-        instructions: instructions && count::is_possible(),
+        counter,
         works,
     })
 }
@@ -126,14 +123,16 @@ fn compare(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let mut rows = Vec::new();
         for entry in entries {
             let who = &contestants[entry.who];
-            let counted = arguments.instructions && is_counted(who.name, entry.work);
+            let counter = arguments
+                .counter
+                .filter(|_| is_counted(who.name, entry.work));
             rows.push(Row {
                 work: entry.work,
                 who: who.name,
                 nanos: entry.nanos,
-                instructions: match counted {
-                    true => Some(count::count(who, entry.work)?),
-                    false => None,
+                counts: match counter {
+                    Some(counter) => counter.count(who, entry.work)?,
+                    None => Counts::default(),
                 },
             });
         }

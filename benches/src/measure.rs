@@ -74,7 +74,13 @@ fn calibrate(contestant: &mut Contestant, work: Work, window: Duration) -> Optio
     const WHOLE_WALK: Duration = Duration::from_millis(200);
     // Who is faster than that does nothing at all.
     const MOST: u64 = 1 << 28;
-    let most = if work == Work::Tree { NODES } else { MOST };
+    // Most peers have two memory mappings for each stack, of which a process may have 65,530.
+    const MOST_AT_ONCE: u64 = 1 << 13;
+    let most = match work {
+        Work::Tree => NODES,
+        Work::Cold => MOST_AT_ONCE,
+        _ => MOST,
+    };
     let mut n = 16;
     loop {
         let spent = contestant.run(work, n)?;

@@ -1,9 +1,10 @@
 //! Does works on request: each line of standard input names a work and how many times to do it, each line of standard
-//! output says how many nanoseconds that took, or `-` if it cannot be done.
+//! output says how many nanoseconds that took and how many memory mappings, or `-` if it cannot be done.
 
 use std::io::{self, Write};
+use std::sync::atomic::Ordering;
 
-use crate::work::{Run, Work};
+use crate::work::{MAPPINGS, Run, Work};
 
 pub fn serve(run: Run) -> io::Result<()> {
     let mut stdout = io::stdout();
@@ -17,7 +18,10 @@ pub fn serve(run: Run) -> io::Result<()> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         };
         match run(work, n) {
-            Some(spent) => writeln!(stdout, "{}", spent.as_nanos())?,
+            Some(spent) => {
+                let mappings = MAPPINGS.swap(0, Ordering::Relaxed);
+                writeln!(stdout, "{} {mappings}", spent.as_nanos())?;
+            }
             None => writeln!(stdout, "-")?,
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use crate::count::Counts;
 use crate::peers::{COROUTINE, GENERATOR, RAW, RAW_DEFAULTS};
 use crate::work::Work;
 
@@ -11,12 +12,12 @@ pub struct Row {
     pub who: &'static str,
     /// Per operation.
     pub nanos: f64,
-    pub instructions: Option<f64>,
+    pub counts: Counts,
 }
 
 pub const HEADER: &str = "\
-work             contestant                   ns/op    × raw   instr.  target
----------------  -----------------------  ---------  -------  -------  ------------------------------";
+work             contestant                   ns/op    × raw   instr.   calls    maps  target
+---------------  -----------------------  ---------  -------  -------  ------  ------  ------------------------------";
 
 /// Writes the rows of one kind of work. Returns how many targets are met, and how many there are.
 pub fn write(out: &mut impl Write, rows: &[Row]) -> io::Result<(usize, usize)> {
@@ -31,13 +32,18 @@ pub fn write(out: &mut impl Write, rows: &[Row]) -> io::Result<(usize, usize)> {
         // Only with unwinding can a suspended one be closed.
         let raw = find(rows, row.work, RAW).or_else(|| find(rows, row.work, RAW_DEFAULTS));
         let times = raw.map(|raw| number(row.nanos / raw.nanos));
-        let instructions = row.instructions.map(|count| format!("{count:.0}"));
+        let instructions = row.counts.instructions.map(|count| format!("{count:.0}"));
+        let [calls, maps] = [row.counts.system_calls, row.counts.mappings].map(|count| {
+            count
+                .map(|count| format!("{:.3}", count + 0.0))
+                .unwrap_or_default()
+        });
         let targets = targets(row, rows);
         met += targets.iter().filter(|target| target.is_met()).count();
         all += targets.len();
         let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
         let line = format!(
-            "{work:<15}  {:<23}  {:>9}  {:>7}  {:>7}  {}",
+            "{work:<15}  {:<23}  {:>9}  {:>7}  {:>7}  {calls:>6}  {maps:>6}  {}",
             row.who,
             number(row.nanos),
             times.unwrap_or_default(),
@@ -53,6 +59,7 @@ pub fn write(out: &mut impl Write, rows: &[Row]) -> io::Result<(usize, usize)> {
 /// Three digits or more, with a comma between thousands.
 fn number(number: f64) -> String {
     match number {
+        0.0 => String::from("0"),
         ..0.001 => String::from("< 0.001"),
         ..0.1 => format!("{number:.3}"),
         ..10.0 => format!("{number:.2}"),
@@ -97,10 +104,17 @@ fn targets(row: &Row, rows: &[Row]) -> Vec<Target> {
     };
     let times_raw = |at_most| times(at_most, "× raw", find(rows, row.work, RAW));
     let instructions = |at_most| {
-        row.instructions.map(|reached| Target {
+        row.counts.instructions.map(|reached| Target {
             reached,
             at_most,
             unit: "instr.",
+        })
+    };
+    let calls = |at_most| {
+        row.counts.system_calls.map(|reached| Target {
+            reached,
+            at_most,
+            unit: "calls",
         })
     };
     let nanos = |at_most| {
@@ -113,7 +127,8 @@ fn targets(row: &Row, rows: &[Row]) -> Vec<Target> {
     let targets = match (row.work, row.who) {
         (Work::Item, GENERATOR) => [times_raw(1.15), instructions(40.0)],
         (Work::Send, COROUTINE) => [times_raw(1.7), instructions(60.0)],
-        (Work::Create, GENERATOR | COROUTINE) => [nanos(70.0), None],
+        (Work::Create, GENERATOR | COROUTINE) => [nanos(70.0), calls(0.0)],
+        (Work::Cold, GENERATOR | COROUTINE) => [nanos(3500.0), calls(2.0)],
         (Work::Close, COROUTINE) => [nanos(30.0), None],
         (Work::Delegation(1000), COROUTINE) => [
             times(1.2, "× depth 1", find(rows, Work::Delegation(1), row.who)),

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::hint::black_box;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// What is measured.
@@ -16,6 +17,8 @@ pub enum Work {
     Send,
     /// Create a generator, take its only item, see its end, drop it.
     Create,
+    /// Create one and take its first item, while all that were made before live on.
+    Cold,
     /// Close a suspended one.
     Close,
     /// Take the next item through this many delegations.
@@ -27,10 +30,11 @@ pub enum Work {
 }
 
 impl Work {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Item,
         Self::Send,
         Self::Create,
+        Self::Cold,
         Self::Close,
         Self::Delegation(0),
         Self::Delegation(1),
@@ -49,6 +53,7 @@ impl Work {
             Self::Item => "item",
             Self::Send => "send",
             Self::Create => "create",
+            Self::Cold => "cold",
             Self::Close => "close",
             Self::Delegation(_) => "delegation",
             Self::Tree => "tree",
@@ -102,6 +107,34 @@ pub fn repeat_with(n: u64, mut step: impl FnMut(u64) -> u64) -> Duration {
 pub fn run_out(mut items: impl Iterator<Item = u64>) -> u64 {
     let item = items.next().unwrap_or(0);
     item.wrapping_add(items.next().unwrap_or(1))
+}
+
+/// How long it takes to have `n` at the same time.
+///
+/// If `n` is not a power of two, it is not to be timed but counted, and they are leaked: to drop them is another work.
+#[inline(always)]
+pub fn hold_all<T>(n: u64, make: impl Fn() -> T) -> Duration {
+    let mut all: Vec<Option<T>> = Vec::new();
+    all.resize_with(n as usize, || None); // so that its memory is there
+    let before = mappings();
+    let start = Instant::now();
+    for place in &mut all {
+        *place = Some(make());
+    }
+    let spent = start.elapsed();
+    MAPPINGS.store(mappings().saturating_sub(before), Relaxed);
+    if !n.is_power_of_two() {
+        std::mem::forget(all);
+    }
+    spent
+}
+
+/// How many memory mappings the last [`hold_all`] has taken.
+pub static MAPPINGS: AtomicUsize = AtomicUsize::new(0);
+
+fn mappings() -> usize {
+    let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
+    maps.iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// How long it takes to close `n` suspended ones, made by `make`.

@@ -9,18 +9,25 @@ use std::time::Duration;
 use async_stream::stream;
 use futures_core::Stream;
 
-use crate::work::{Work, close_each, repeat, repeat_with, resume_at_random};
+use crate::work::{Work, close_each, hold_all, repeat, repeat_with, resume_at_random};
 
 pub fn run(work: Work, n: u64) -> Option<Duration> {
     Some(match work {
         Work::Item => item(n),
         Work::Create => create(n),
+        Work::Cold => hold_all(n, begun),
         Work::Close => close_each(n, || Some(chain(0)), |items| *items = None),
         Work::Delegation(depth) => delegation(depth, n),
         Work::Crowd(live) => resume_at_random(live, n, || chain(0), |items| next(items.as_mut())),
         // Nothing can be sent to it, and it cannot yield out of calls.
         Work::Send | Work::Tree => return None,
     })
+}
+
+fn begun() -> Pin<Box<dyn Stream<Item = u64>>> {
+    let mut items = chain(0);
+    next(items.as_mut());
+    items
 }
 
 #[inline(always)]

@@ -5,13 +5,14 @@ use std::time::Duration;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use crate::work::{Node, Work, repeat, repeat_with, resume_at_random, tree};
+use crate::work::{Node, Work, hold_all, repeat, repeat_with, resume_at_random, tree};
 
 pub fn run(work: Work, n: u64) -> Option<Duration> {
     Some(match work {
         Work::Item => item(n),
         Work::Send => send(n),
         Work::Create => create(n),
+        Work::Cold => hold_all(n, counter),
         Work::Close => return close(n),
         Work::Delegation(depth) => delegation(depth, n),
         Work::Tree => walk(n),

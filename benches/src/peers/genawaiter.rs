@@ -8,13 +8,14 @@ use genawaiter::GeneratorState::{self, Complete, Yielded};
 use genawaiter::rc::{Co, Gen};
 use genawaiter::stack::let_gen_using;
 
-use crate::work::{Work, close_each, repeat, repeat_with, resume_at_random};
+use crate::work::{Work, close_each, hold_all, repeat, repeat_with, resume_at_random};
 
 pub fn run_rc(work: Work, n: u64) -> Option<Duration> {
     Some(match work {
         Work::Item => item(n),
         Work::Send => send(n),
         Work::Create => create(n),
+        Work::Cold => hold_all(n, || chain(0)),
         Work::Close => close_each(n, || Some(chain(0)), |items| *items = None),
         Work::Delegation(depth) => delegation(depth, n),
         Work::Crowd(live) => {

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use generator::{Generator, Gn, Scope, done};
 
-use crate::work::{Node, Work, close_each, repeat, repeat_with, resume_at_random, run_out, tree};
+use crate::work::{
+    Node, Work, close_each, hold_all, repeat, repeat_with, resume_at_random, run_out, tree,
+};
 
 pub fn run(work: Work, n: u64) -> Option<Duration> {
     Some(match work {
         Work::Item => item(n),
         Work::Send => send(n),
         Work::Create => create(n),
+        Work::Cold => hold_all(n, counter),
         Work::Close => close_each(n, counter, Generator::cancel),
         Work::Delegation(depth) => delegation(depth, n),
         Work::Tree => walk(n),

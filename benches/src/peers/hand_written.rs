@@ -17,8 +17,8 @@ pub fn run(work: Work, n: u64) -> Option<Duration> {
         Work::Crowd(live) => {
             resume_at_random(live, n, || chain(0), |items| items.next().unwrap_or(0))
         }
-        // There is nothing to tell it.
-        Work::Close => return None,
+        // It is not created, and there is nothing to tell it.
+        Work::Cold | Work::Close => return None,
     })
 }
 

@@ -14,7 +14,7 @@ pub fn run(work: Work, n: u64) -> Option<Duration> {
         Work::Close => close_each(n, || Some(begun(count)), |items| drop(items.take())),
         Work::Tree => walk(n),
         // Hundreds of threads measure the scheduler.
-        Work::Delegation(_) | Work::Crowd(_) => return None,
+        Work::Cold | Work::Delegation(_) | Work::Crowd(_) => return None,
     })
 }
 

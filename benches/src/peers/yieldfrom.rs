@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use yieldfrom::{Coroutine, Exception, Generator, Step, Yielder, coroutine, generator};
+use yieldfrom::{
+    Coroutine, Exception, Generator, Step, Yielder, coroutine, generator, trim_stacks,
+};
 
-use crate::work::{Node, Work, close_each, repeat, repeat_with, resume_at_random, run_out, tree};
+use crate::work::{
+    Node, Work, close_each, hold_all, repeat, repeat_with, resume_at_random, run_out, tree,
+};
 
 pub fn run_generator(work: Work, n: u64) -> Option<Duration> {
     Some(match work {
         Work::Item => item(n),
         Work::Create => create_generator(n),
+        Work::Cold => cold(n, counter),
         Work::Close => close_each(n, counter, Generator::close),
         Work::Tree => walk(n),
         Work::Crowd(live) => resume_at_random(live, n, counter, |items| items.next().unwrap_or(0)),
@@ -21,6 +26,7 @@ pub fn run_coroutine(work: Work, n: u64) -> Option<Duration> {
     Some(match work {
         Work::Send => send(n),
         Work::Create => create_coroutine(n),
+        Work::Cold => cold(n, || primed(chain(0))),
         Work::Close => close_each(n, || primed(chain(0)), |co| drop(co.close())),
         Work::Delegation(depth) => delegation(depth, n),
         Work::Crowd(live) => {
@@ -79,6 +85,14 @@ fn create_coroutine(n: u64) -> Duration {
         let mut co = coroutine(move |co| co.yield_(i));
         yielded(co.prime()).wrapping_add(yielded(co.send(())))
     })
+}
+
+/// No stack is one that was used before.
+fn cold<T>(n: u64, make: impl Fn() -> T) -> Duration {
+    trim_stacks();
+    let spent = hold_all(n, make);
+    trim_stacks();
+    spent
 }
 
 /// A coroutine that counts, below so many others that delegate to it.
