@@ -122,6 +122,11 @@ impl<Y, S> Port<Y, S> {
         unsafe { self.channel.as_ref() }
     }
 
+    /// Whether the caller runs on this body's stack, so that the body can be suspended.
+    pub(crate) fn is_current(&self) -> bool {
+        self.inside.is_current()
+    }
+
     /// Hands `value` out and waits for the next resume.
     #[inline]
     pub(crate) fn exchange(&self, value: Y) -> Result<Wake<S>, NotCurrent> {

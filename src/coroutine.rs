@@ -189,7 +189,11 @@ impl<Y, S, R> Coroutine<Y, S, R> {
     /// If the body panics.
     pub fn primed(mut self) -> Result<Self, Raised<S>> {
         match self.prime()? {
-            Step::Yielded(_) => Ok(self),
+            Step::Yielded(value) => {
+                // Before `self` is on its way out: should this panic, what is being returned would be leaked.
+                drop(value);
+                Ok(self)
+            }
             Step::Complete(_) => Err(Raised::DidNotYield),
         }
     }

@@ -24,7 +24,7 @@ use crate::exception::Exception;
 use crate::frames;
 use crate::stack::{Name, Stack, StackError};
 use crate::switch::{NOTHING, Report, SIGNAL, Word, pack, unpack};
-use crate::unraisable::{Reason, forget_if_it_panics, report};
+use crate::unraisable::{Reason, forget_if_it_panics, report, report_if_it_panics};
 use crate::unwind::ForcedUnwind;
 
 /// How a body ended.
@@ -373,7 +373,7 @@ impl<Y, S, T> Handle<Y, S, T> {
             let word = unsafe { root.switch.resume(SIGNAL) };
             match root.switch.take_report() {
                 // SAFETY: the report says that this is a value, and its body waits.
-                Report::Yielded => forget_if_it_panics(unsafe { unpack::<Y>(word) }),
+                Report::Yielded => report_if_it_panics(self.name(), unsafe { unpack::<Y>(word) }),
                 // The signal is still set: `delegate` takes the sub-coroutine off the chain again.
                 Report::Delegated => {}
                 Report::Stuck => return false,
@@ -385,7 +385,7 @@ impl<Y, S, T> Handle<Y, S, T> {
                         Outcome::Panicked(payload) if !payload.is::<ForcedUnwind>() => {
                             report(self.name(), Reason::Panic(payload));
                         }
-                        ended => forget_if_it_panics(ended),
+                        ended => report_if_it_panics(self.name(), ended),
                     }
                     return true;
                 }

@@ -8,7 +8,7 @@ use crate::builder::Builder;
 use crate::channel::{Port, State};
 use crate::frame::{Handle, Outcome, Turn};
 use crate::stack::StackError;
-use crate::unraisable::{Reason, report};
+use crate::unraisable::{Reason, report, report_if_it_panics};
 
 /// Makes a generator of a body that yields.
 ///
@@ -275,6 +275,16 @@ impl<Y, R> Generator<Y, R> {
         match outcome {
             Outcome::Returned(value) => self.returned = Some(value),
             Outcome::Panicked(payload) => resume_unwind(payload),
+        }
+    }
+}
+
+impl<Y, R> Drop for Generator<Y, R> {
+    /// The body is the handle's business, see [`Handle`]; this is what it returned.
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(returned) = self.returned.take() {
+            report_if_it_panics(self.name(), returned);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::channel::State;
 use crate::exception::{Exception, Raised};
 use crate::frame::{Handle, Outcome, Turn};
 use crate::frames::unless_thread_ends;
-use crate::unraisable::{Reason, forget_if_it_panics, report};
+use crate::unraisable::{Reason, report, report_if_it_panics};
 
 /// How far a coroutine has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,7 +95,7 @@ impl<Y, S, R> Handle<Y, S, Result<R, Exception>> {
         };
         match turn {
             Turn::Yielded(value) => {
-                forget_if_it_panics(value);
+                report_if_it_panics(self.name(), value);
                 report(self.name(), Reason::IgnoredExit);
             }
             Turn::Finished(Outcome::Panicked(payload)) => {
@@ -104,7 +104,7 @@ impl<Y, S, R> Handle<Y, S, Result<R, Exception>> {
             Turn::Finished(Outcome::Returned(Err(Exception::Error(error)))) => {
                 report(self.name(), Reason::Exception(Exception::Error(error)));
             }
-            Turn::Finished(ended) => forget_if_it_panics(ended),
+            Turn::Finished(ended) => report_if_it_panics(self.name(), ended),
         }
     }
 }

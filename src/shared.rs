@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::channel::State;
 use crate::co::{Co, Delegate, sealed::Sealed, settle_wake};
 use crate::coroutine::Coroutine;
-use crate::exception::{Exception, Raised};
+use crate::exception::{Exception, ProtocolError, Raised};
 use crate::protocol::{Resumed, Step};
 
 /// A [`Coroutine`] with several owners, which may resume it from anywhere, even from its own body.
@@ -132,6 +132,10 @@ impl<Y, S, R> Delegate<Y, S> for &SharedCoroutine<Y, S, R> {
     /// A shared coroutine can be resumed, and delegated to, by others in between. So it is not put on the chain: this
     /// body stays on the way of its items.
     fn delegate(self, co: &Co<Y, S>, first: Option<S>) -> Result<R, Exception> {
+        if !co.0.is_current() {
+            // Found out later, it would be thrown into the shared one as if it were from our holder.
+            return Err(ProtocolError::NotCurrent.into());
+        }
         let mut step = match first {
             None => self.prime(),
             Some(value) => self.send(value),

@@ -225,13 +225,19 @@ impl Inside {
     /// If the caller does not run on this coroutine's stack. Then `before` is not called.
     #[inline(always)]
     pub(crate) fn suspend(&self, word: Word, before: impl FnOnce()) -> Result<Word, NotCurrent> {
-        if self.used() > self.depth {
+        if !self.is_current() {
             return Err(NotCurrent);
         }
         before();
         // SAFETY: this code runs on the coroutine's own stack, so the coroutine is running and resumed by a `resume`
         // that has not returned. The yielder lives at the top of that stack. Attacked by tests/misuse.rs.
         Ok(unsafe { (*self.yielder).suspend(word) })
+    }
+
+    /// Whether the caller runs on this coroutine's stack.
+    #[inline(always)]
+    pub(crate) fn is_current(&self) -> bool {
+        self.used() <= self.depth
     }
 
     /// Bytes left above `lowest` on this stack, if the caller runs on it.

@@ -130,6 +130,16 @@ pub(crate) fn report(name: Option<&str>, reason: Reason) {
     forget_if_it_panics(unraisable.reason);
 }
 
+/// Drops a value. If its destructor panics, that is reported.
+#[inline]
+pub(crate) fn report_if_it_panics<T>(name: Option<&str>, value: T) {
+    if std::mem::needs_drop::<T>() {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+            report(name, Reason::Panic(payload));
+        }
+    }
+}
+
 /// Drops a value. If its destructor panics, what that panicked with is leaked rather than dropped in turn.
 pub(crate) fn forget_if_it_panics<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {

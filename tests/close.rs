@@ -447,7 +447,8 @@ fn values_that_panic_when_dropped_are_survived_by_a_drop() {
     });
     co.prime().unwrap();
     drop(co);
-    assert_eq!(reports(), NOTHING);
+    let report = |text: &str| format!("while dropping coroutine 'c': it panicked: {text}");
+    assert_eq!(reports(), [report("returned")]);
     let mut co = named().coroutine(|co: &Co<Option<PanicsOnDrop>, i32>| {
         let _ = co.yield_(None);
         let _ = catch_unwind(AssertUnwindSafe(|| {
@@ -457,17 +458,36 @@ fn values_that_panic_when_dropped_are_survived_by_a_drop() {
     });
     co.prime().unwrap();
     drop(co);
-    assert_eq!(reports(), [IGNORED]);
+    assert_eq!(
+        reports(),
+        [
+            report("yielded by value"),
+            IGNORED.into(),
+            report("yielded by force")
+        ]
+    );
     // A return value that nobody took.
     let mut g = named().generator(|y: &Yielder<i32>| {
         y.yield_(1);
         PanicsOnDrop("returned")
     });
     g.by_ref().for_each(drop);
-    let taken = g.take_return().unwrap();
-    std::mem::forget(taken);
     drop(g);
-    assert_eq!(reports(), NOTHING);
+    let mut stage = named().sink(|items: &mut Receiver<i32>| {
+        items.recv();
+        PanicsOnDrop("returned")
+    });
+    assert!(stage.send(&1).is_err());
+    drop(stage);
+    assert_eq!(reports(), [report("returned"), report("returned")]);
+    // What a stage returns because it is dropped.
+    let mut stage = named().sink(|items: &mut Receiver<i32>| {
+        while items.recv().is_some() {}
+        PanicsOnDrop("returned")
+    });
+    stage.send(&1).unwrap();
+    drop(stage);
+    assert_eq!(reports(), [report("returned")]);
 }
 
 #[test]
@@ -1188,4 +1208,18 @@ fn a_scoped_body_inside_a_dropped_generator_is_unwound_with_it() {
     assert_eq!(live.count(), 2);
     drop(g);
     assert_eq!(live.count(), 0);
+}
+
+#[test]
+fn a_value_that_panics_while_it_is_primed_does_not_leak_the_coroutine() {
+    listen();
+    let live = Live::default();
+    let kept = live.clone();
+    let co = coroutine(move |co: &Co<PanicsOnDrop, ()>| {
+        let _local = kept.clone();
+        co.yield_(PanicsOnDrop("yielded"))
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| co.primed().map(drop).is_ok())).is_err());
+    assert_eq!(live.count(), 0);
+    assert_eq!(reports(), NOTHING);
 }

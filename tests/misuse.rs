@@ -65,6 +65,37 @@ fn panic_text(result: Result<impl Sized, Box<dyn std::any::Any + Send>>) -> Stri
 
 // Handles in the wrong place ------------------------------------------------------------------------------------------
 
+/// Found out at its first item, the error would be thrown into it; a shared one could answer with the next item, for ever.
+#[test]
+fn a_handle_of_another_body_cannot_delegate_to_a_shared_one() {
+    let stubborn = coroutine(|co: &Co<i32, i32>| -> Result<(), Exception> {
+        loop {
+            if let Err(Exception::GeneratorExit) = co.yield_(1) {
+                return Err(Exception::GeneratorExit);
+            }
+        }
+    })
+    .shared();
+    let sub = stubborn.clone();
+    let mut outer = coroutine(move |co: &Co<i32, i32>| {
+        scoped(
+            |_: &Yielder<()>| {
+                let refused = [co.yield_from(&sub), co.yield_from_with(&sub, 1)];
+                refused.map(|result| is_protocol(&result.unwrap_err(), ProtocolError::NotCurrent))
+            },
+            |g| {
+                assert!(g.next().is_none());
+                Ok(g.take_return())
+            },
+        )
+    });
+    match outer.prime().unwrap() {
+        Step::Complete(refused) => assert_eq!(refused, Some([true; 2])),
+        Step::Yielded(value) => panic!("{value} came out of another body"),
+    }
+    assert_eq!(stubborn.state(), State::Created);
+}
+
 #[test]
 fn a_yielder_used_by_a_body_that_borrows_it_panics_with_one_sentence() {
     let g = generator(|outer| {

@@ -54,6 +54,7 @@ fn million_compares_with_threads() {
 }
 
 #[test]
+#[cfg_attr(feature = "sanitizer", ignore = "AddressSanitizer unpoisons all of it")]
 fn million_says_how_far_it_came() {
     let size = (1u64 << 45).to_string();
     let output = run("million", &["100", "--no-threads", "--stack-size", &size]);

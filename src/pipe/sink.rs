@@ -11,7 +11,7 @@ use crate::frames::unless_thread_ends;
 use crate::pipe::target::{Closed, Target};
 use crate::stack::StackError;
 use crate::switch::NotCurrent;
-use crate::unraisable::{Reason, forget_if_it_panics, report};
+use crate::unraisable::{Reason, report, report_if_it_panics};
 
 /// Makes a stage of a body that receives items.
 ///
@@ -234,6 +234,9 @@ impl<T: ?Sized, R> Target<T> for Sink<T, R> {
 
 impl<T: ?Sized, R> Drop for Sink<T, R> {
     fn drop(&mut self) {
+        if let Some(returned) = self.returned.take() {
+            report_if_it_panics(self.name(), returned);
+        }
         let finished = match self.state() {
             // While the thread ends it is left suspended, which the handle reports.
             State::Suspended => match unless_thread_ends(|| self.finish()) {
@@ -244,7 +247,7 @@ impl<T: ?Sized, R> Drop for Sink<T, R> {
         };
         let reason = match finished {
             Ok(Some(Outcome::Panicked(payload))) => Reason::Panic(payload),
-            Ok(ended) => return forget_if_it_panics(ended),
+            Ok(ended) => return report_if_it_panics(self.name(), ended),
             Err(Unfinished::NoStack(error)) => Reason::Exception(error.into()),
             Err(Unfinished::Ignored) => Reason::IgnoredExit,
         };
