@@ -22,7 +22,7 @@ use std::thread;
 
 use lexopt::Arg;
 use regex::Regex;
-use yieldfrom::{Builder, Coroutine, Generator, MIN_STACK_SIZE, Step};
+use yieldfrom::{Builder, Coroutine, Generator, MIN_STACK_SIZE, Step, report_overflow};
 
 /// Sizes are multiples of this, in bytes.
 const STEP: usize = 4 * 1024;
@@ -259,6 +259,8 @@ fn is_overflow(status: ExitStatus) -> bool {
 
 fn run_child(name: &str, stack_size: usize) -> Result {
     let call = find(name)?;
+    // An overflow is to end this process as a fault, which nothing else does.
+    report_overflow(false);
     (call.run)(Builder::new().stack_size(stack_size))
 }
 

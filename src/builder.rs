@@ -43,6 +43,8 @@ impl Builder {
 
     /// Sets the size of the stack in bytes. It is rounded up to whole pages and to at least
     /// [`MIN_STACK_SIZE`](crate::MIN_STACK_SIZE).
+    ///
+    /// It is address space: memory is taken where the stack is touched. [What common calls need](crate#stacks).
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self

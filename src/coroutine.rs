@@ -113,7 +113,8 @@ impl Builder {
 ///
 /// # Threads
 ///
-/// A coroutine stays on the thread that made it: its stack may hold anything.
+/// A coroutine stays on the thread that made it: its stack may hold anything. One that is still suspended in a thread-local when
+/// the thread ends is not woken but leaked, see [`Reason::ThreadEnds`](crate::Reason::ThreadEnds).
 ///
 /// ```compile_fail,E0277
 /// let co = yieldfrom::coroutine(|co| co.yield_each(0..3));

@@ -280,7 +280,7 @@ impl<Y, R> Generator<Y, R> {
 }
 
 impl<Y, R> Drop for Generator<Y, R> {
-    /// The body is the handle's business, see [`Handle`]; this is what it returned.
+    /// The body is the handle's business; this is what it returned.
     #[inline]
     fn drop(&mut self) {
         if let Some(returned) = self.returned.take() {
