@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Stack;
 use super::error::{StackError, StackLimit};
-use super::limits::{self, Mappings};
+use super::limits::{self, Mappings, Room};
 use super::region::{self, Guards, Region, Shape};
 
 /// Slots of the smallest and of the largest region.
@@ -69,6 +69,7 @@ struct Depot {
     classes: Vec<Class>,
     /// Regions that are not mapped.
     vacant: Vec<&'static Region>,
+    room: Room,
     mappings: Mappings,
 }
 
@@ -84,6 +85,7 @@ impl Depot {
         Self {
             classes: Vec::new(),
             vacant: Vec::new(),
+            room: Room::new(),
             mappings: Mappings::new(),
         }
     }
@@ -164,7 +166,8 @@ impl Depot {
 
     fn map(&mut self, shape: Shape) -> Result<&'static Region, StackError> {
         let refused = |limit| StackError::refused(shape.size, limit);
-        limits::check(shape.bytes(), shape.slots * 2 * region::page_size()).map_err(refused)?;
+        let touched = shape.slots * 2 * region::page_size();
+        self.room.take(shape.bytes(), touched).map_err(refused)?;
         if Guards::current() != Guards::Advice {
             self.mappings.take(shape.mappings()).map_err(refused)?;
         }

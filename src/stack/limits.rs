@@ -14,11 +14,42 @@ fn reserve(limit: u64) -> u64 {
     (limit / 4).min(64 << 20)
 }
 
-/// Whether `bytes` more can be mapped, and `touched` of them be used, without coming close to a limit.
-pub(super) fn check(bytes: usize, touched: usize) -> Result<(), StackLimit> {
-    /// What is less than this does not matter, and is not worth the time to look.
-    const MATTERS: u64 = 512 << 10;
-    let (bytes, touched) = (bytes as u64, touched as u64);
+/// Decides whether there is room for another region.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// Bytes that have been mapped, and of them such that will be touched, since somebody has last looked how much memory
+    /// there is.
+    unseen: (u64, u64),
+}
+
+impl Room {
+    /// What is less than this in all does not matter, and is not worth the time to look.
+    const MATTERS: (u64, u64) = (16 << 20, 512 << 10);
+
+    pub(super) const fn new() -> Self {
+        Self { unseen: (0, 0) }
+    }
+
+    /// Asks for `bytes` more, of which `touched` will be used. Refuses close to a limit.
+    pub(super) fn take(&mut self, bytes: usize, touched: usize) -> Result<(), StackLimit> {
+        let (bytes, touched) = (bytes as u64, touched as u64);
+        check_resources(bytes)?;
+        let unseen = (
+            self.unseen.0.saturating_add(bytes),
+            self.unseen.1.saturating_add(touched),
+        );
+        if unseen.0 <= Self::MATTERS.0 && unseen.1 <= Self::MATTERS.1 {
+            self.unseen = unseen;
+            return Ok(());
+        }
+        // If it is refused, the next one is looked at again, however small.
+        check_memory(bytes, touched)?;
+        self.unseen = (0, 0);
+        Ok(())
+    }
+}
+
+fn check_resources(bytes: u64) -> Result<(), StackLimit> {
     // (The type of a resource's number is not the same in every C library.)
     for (resource, column, limit) in [
         (libc::RLIMIT_AS as _, 0, StackLimit::AddressSpace),
@@ -31,9 +62,10 @@ pub(super) fn check(bytes: usize, touched: usize) -> Result<(), StackLimit> {
             }
         }
     }
-    if touched < MATTERS {
-        return Ok(());
-    }
+    Ok(())
+}
+
+fn check_memory(bytes: u64, touched: u64) -> Result<(), StackLimit> {
     if let Ok(text) = fs::read_to_string("/proc/meminfo") {
         let left = memory_left(&text, strict_accounting());
         if left.is_some_and(|left| touched > left.touchable || bytes > left.promisable) {
@@ -57,7 +89,9 @@ fn usage(column: usize) -> Option<u64> {
 pub(super) fn diagnose(bytes: usize) -> StackLimit {
     match (Mappings::count(), Mappings::most()) {
         (Some(count), Some(most)) if count + 16 > most => StackLimit::Mappings,
-        _ => check(bytes, 0).err().unwrap_or(StackLimit::Memory),
+        _ => check_resources(bytes as u64)
+            .err()
+            .unwrap_or(StackLimit::Memory),
     }
 }
 
@@ -121,9 +155,11 @@ fn resource_limit(resource: std::ffi::c_int) -> Option<u64> {
     (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
-/// Whether every private mapping counts as used memory.
-fn strict_accounting() -> bool {
-    number::<u8>("/proc/sys/vm/overcommit_memory") == Some(2)
+/// If every private mapping counts as used memory: how many bytes of what the kernel promises it keeps back from us.
+fn strict_accounting() -> Option<u64> {
+    let kept = |name: &str| number::<u64>(Path::new("/proc/sys/vm").join(name)).unwrap_or(0) << 10;
+    let is_strict = number::<u8>("/proc/sys/vm/overcommit_memory") == Some(2);
+    is_strict.then(|| kept("admin_reserve_kbytes") + kept("user_reserve_kbytes"))
 }
 
 /// What is left beyond the reserve, in bytes.
@@ -135,7 +171,7 @@ struct MemoryLeft {
     promisable: u64,
 }
 
-fn memory_left(meminfo: &str, strict: bool) -> Option<MemoryLeft> {
+fn memory_left(meminfo: &str, strict: Option<u64>) -> Option<MemoryLeft> {
     let field = |name: &str| {
         let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
         let kilobytes: u64 = line
@@ -149,7 +185,7 @@ fn memory_left(meminfo: &str, strict: bool) -> Option<MemoryLeft> {
     let reserve = reserve(field("MemTotal")?) / 2;
     let touchable = field("MemAvailable")? + field("SwapFree").unwrap_or(0);
     let promisable = match (strict, field("CommitLimit"), field("Committed_AS")) {
-        (true, Some(limit), Some(promised)) => limit.saturating_sub(promised),
+        (Some(kept), Some(limit), Some(promised)) => limit.saturating_sub(promised + kept),
         _ => u64::MAX,
     };
     Some(MemoryLeft {
@@ -223,15 +259,15 @@ Committed_AS:   12200000 kB
     fn memory_is_what_can_be_freed_and_promised() {
         let reserve = 32 << 10;
         assert_eq!(
-            memory_left(MEMINFO, false),
+            memory_left(MEMINFO, None),
             Some(MemoryLeft {
                 touchable: (132_768 + 1000 - reserve) << 10,
                 promisable: u64::MAX - (reserve << 10),
             })
         );
-        let strict = memory_left(MEMINFO, true).unwrap();
-        assert_eq!(strict.promisable, (100_000 - reserve) << 10);
-        assert_eq!(memory_left("", true), None);
+        let strict = memory_left(MEMINFO, Some(10_000 << 10)).unwrap();
+        assert_eq!(strict.promisable, (90_000 - reserve) << 10);
+        assert_eq!(memory_left("", Some(0)), None);
     }
 
     #[test]
@@ -266,9 +302,22 @@ Committed_AS:   12200000 kB
         }
     }
 
+    /// Else many small ones would get by where one large one is refused.
+    #[test]
+    fn after_a_refusal_every_request_is_looked_at() {
+        let mut room = Room::new();
+        let all_but_a_little = (16 << 20) - 4096;
+        assert_eq!(room.take(all_but_a_little, 0), Ok(()));
+        assert!(room.take(usize::MAX / 2, usize::MAX / 2).is_err());
+        assert_eq!(room.unseen, (all_but_a_little as u64, 0));
+    }
+
     #[test]
     fn nothing_is_refused_far_from_every_limit() {
-        assert_eq!(check(1 << 20, 1 << 12), Ok(()));
-        assert!(check(usize::MAX / 2, usize::MAX / 2).is_err());
+        let mut room = Room::new();
+        assert_eq!(room.take(1 << 20, 1 << 12), Ok(()));
+        assert_eq!(room.unseen, (1 << 20, 1 << 12));
+        assert_eq!(room.take(32 << 20, 1 << 12), Ok(()));
+        assert_eq!(room.unseen, (0, 0));
     }
 }
