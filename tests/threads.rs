@@ -1,7 +1,8 @@
 //! What is suspended in a thread-local when its thread ends.
 //!
 //! The program that frees a thread-local under a suspended body needs no `unsafe`: the slot is touched first and so
-//! dropped last; the body suspends inside the `with` of another thread-local; the thread ends.
+//! dropped last; the body suspends inside the `with` of another thread-local; the thread ends. Each scenario runs twice:
+//! the crate's own thread-locals, which are destroyed too, are first used after the slot and then before it.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -109,26 +110,28 @@ fn borrowing_sink() -> Sink<u8> {
     stage
 }
 
-/// Only where it is known which function destroys thread-locals.
-const SEEN: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
-
 macro_rules! parked {
     ($($test:ident: $slot:ty = $make:expr, $count:expr;)*) => {$(
         #[test]
-        #[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), ignore = "not seen here")]
+        #[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), ignore = "the end of a thread is not seen in time here")]
         fn $test() {
-            let _guard = begin();
-            let (woken, left) = on_a_thread(|| {
-                thread_local! {
-                    static SLOT: RefCell<Option<$slot>> = const { RefCell::new(None) };
-                }
-                // First, so that it is dropped last.
+            thread_local! {
+                static SLOT: RefCell<Option<$slot>> = const { RefCell::new(None) };
+            }
+            fn park() {
+                // Before the body borrows, so that the slot is dropped later.
                 SLOT.with(|_| {});
                 let parked = $make;
                 SLOT.set(Some(parked));
-            });
-            assert!(SEEN);
-            assert_eq!((woken, left), (0, $count));
+            }
+            fn park_late() {
+                assert_eq!(generator(|y| y.yield_(1)).sum::<i32>(), 1);
+                park();
+            }
+            for park in [park, park_late] {
+                let _guard = begin();
+                assert_eq!(on_a_thread(park), (0, $count));
+            }
         }
     )*};
 }
