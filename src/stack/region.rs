@@ -239,8 +239,8 @@ impl Region {
         };
         match guards {
             Guards::Advice => match memory::guard(start, self.shape.slot, slots.len()) {
-                // Not this kernel; or not in memory that is locked.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                // Not this kernel, nor this sandbox, nor memory that is locked.
+                Err(error) if error.kind() != io::ErrorKind::OutOfMemory => {
                     Guards::Protection.decide();
                     memory::protect(start).map(|()| 1)
                 }
@@ -325,6 +325,7 @@ mod memory {
     use std::ffi::{c_int, c_void};
     use std::io;
     use std::ptr;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     /// From Linux' `mman-common.h`. Touching such a page is a fault, and it takes no mapping of its own.
     const MADV_GUARD_INSTALL: c_int = 102;
@@ -370,7 +371,8 @@ mod memory {
         /// From Linux' `pidfd.h`: this process, without a descriptor. Linux 6.14.
         const PIDFD_SELF: c_int = -10000;
         const MOST: usize = 32;
-        if count < 2 {
+        static REFUSED: AtomicBool = AtomicBool::new(false);
+        if count < 2 || REFUSED.load(Ordering::Relaxed) {
             return 0;
         }
         let mut guards = [libc::iovec {
@@ -392,6 +394,7 @@ mod memory {
                 no_flags,
             )
         };
+        REFUSED.fetch_or(bytes <= 0, Ordering::Relaxed);
         usize::try_from(bytes).unwrap_or(0) / GUARD
     }
 
