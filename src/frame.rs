@@ -21,7 +21,7 @@ use std::ptr::{self, NonNull};
 
 use crate::channel::{Channel, Port, Signal, State};
 use crate::exception::Exception;
-use crate::frames;
+use crate::frames::{self, Obstacle};
 use crate::stack::{Name, Stack, StackError};
 use crate::switch::{NOTHING, Report, SIGNAL, Word, pack, unpack};
 use crate::unraisable::{Reason, forget_if_it_panics, report, report_if_it_panics};
@@ -358,9 +358,8 @@ impl<Y, S, T> Handle<Y, S, T> {
     #[cold]
     #[inline(never)]
     pub(crate) fn unwind(&self) -> bool {
-        let (limit, top) = self.channel().switch.bounds();
         // See `advance`.
-        !frames::survey(limit, top).runs && self.unwind_waiting()
+        !frames::runs_on(self.channel().switch.bounds()) && self.unwind_waiting()
     }
 
     /// [`unwind`](Self::unwind) for a body that is known to wait.
@@ -432,12 +431,11 @@ impl<Y, S, T> Handle<Y, S, T> {
         if self.state() != State::Suspended {
             return self.close();
         }
-        let (limit, top) = self.channel().switch.bounds();
-        let survey = frames::survey(limit, top);
-        if survey.thread_ends {
-            self.leak(Reason::ThreadEnds);
-        } else if survey.runs || !self.unwind_waiting() {
-            self.leak(Reason::Leaked);
+        let bounds = self.channel().switch.bounds();
+        match frames::wake_to_drop(bounds, || self.unwind_waiting()) {
+            Ok(true) => {}
+            Ok(false) | Err(Obstacle::Runs) => self.leak(Reason::Leaked),
+            Err(Obstacle::ThreadEnds) => self.leak(Reason::ThreadEnds),
         }
     }
 }

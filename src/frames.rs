@@ -23,43 +23,43 @@ pub(crate) const VISIBLE: bool = walk::PRESENT;
 
 pub(crate) use walk::Frame;
 
-/// What there is between the caller and the root of its thread.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Survey {
-    /// Some frame is on the stack in question.
-    pub(crate) runs: bool,
+/// Why a suspended body is not woken for the last time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Obstacle {
     /// Thread-locals are being destroyed.
-    pub(crate) thread_ends: bool,
+    ThreadEnds,
+    /// It runs.
+    Runs,
 }
 
-/// Looks for the stack between these addresses, and for the end of the thread.
+/// Whether the caller runs on the stack between these addresses, or was called from there, directly or through other
+/// stacks.
 #[cold]
 #[inline(never)]
-pub(crate) fn survey(limit: usize, top: usize) -> Survey {
-    let mut survey = Survey {
-        runs: false,
-        thread_ends: thread_has_ended(),
-    };
-    let destructors = thread_locals_destructors();
+pub(crate) fn runs_on((limit, top): (usize, usize)) -> bool {
+    let mut runs = false;
     outwards(|frame| {
-        survey.runs |= (limit..=top).contains(&frame.end());
-        survey.thread_ends |= frame.is_in(destructors);
-        !(survey.runs && survey.thread_ends)
+        runs = (limit..=top).contains(&frame.end());
+        !runs
     });
-    survey
+    runs
 }
 
-/// Calls `function`, unless the thread is ending.
+/// Calls `wake`, which wakes the body on the stack between these addresses, unless something stands in the way.
 ///
-/// `function` may wake bodies that do the same: for those, the walk ends here, so that a chain of coroutines that drop each
-/// other does not walk the same frames again and again.
+/// `wake` may wake bodies that drop others in the same way: for those, the walk ends here, so that a chain of coroutines that
+/// drop each other does not walk the same frames again and again.
 #[inline(never)]
-pub(crate) fn unless_thread_ends<R>(function: impl FnOnce() -> R) -> Option<R> {
+pub(crate) fn wake_to_drop<R>(
+    (limit, top): (usize, usize),
+    wake: impl FnOnce() -> R,
+) -> Result<R, Obstacle> {
     thread_local! {
-        /// The end of the frame of the innermost call of this function that has not found the thread to be ending.
+        /// The end of the frame of the innermost call of this function that has found nothing in the way.
         static CHECKED: Cell<usize> = const { Cell::new(0) };
     }
-    /// Never puts an older value back: if a body was suspended meanwhile, that call may be over.
+    /// Never puts an older value back: if a body was suspended meanwhile, that call may be over. What is there stays true
+    /// if this call is suspended itself, as its frame then stays where it is.
     struct Uncheck;
     impl Drop for Uncheck {
         fn drop(&mut self) {
@@ -67,25 +67,30 @@ pub(crate) fn unless_thread_ends<R>(function: impl FnOnce() -> R) -> Option<R> {
         }
     }
     if thread_has_ended() {
-        return None;
+        return Err(Obstacle::ThreadEnds);
     }
     let marker = 0u8;
-    let checked = CHECKED.get();
     let destructors = thread_locals_destructors();
-    let (mut here, mut ends) = (0, false);
+    // A body that runs is dropped only while thread-locals are destroyed. Where that cannot be seen, all frames count.
+    let checked = if destructors == 0 { 0 } else { CHECKED.get() };
+    let (mut here, mut obstacle) = (0, None);
     outwards(|frame| {
         if here == 0 && frame.end() > std::ptr::from_ref(&marker) as usize {
             here = frame.end();
         }
-        ends = frame.is_in(destructors);
-        !(ends || frame.end() == checked)
+        if frame.is_in(destructors) {
+            obstacle = Some(Obstacle::ThreadEnds);
+        } else if (limit..=top).contains(&frame.end()) {
+            obstacle = obstacle.or(Some(Obstacle::Runs));
+        }
+        obstacle != Some(Obstacle::ThreadEnds) && frame.end() != checked
     });
-    if ends {
-        return None;
+    if let Some(obstacle) = obstacle {
+        return Err(obstacle);
     }
     CHECKED.set(here);
     let _uncheck = Uncheck;
-    Some(function())
+    Ok(wake())
 }
 
 /// Calls `step` with each frame from the caller's caller outwards, as long as it returns `true`.

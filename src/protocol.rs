@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 use crate::channel::State;
 use crate::exception::{Exception, Raised};
 use crate::frame::{Handle, Outcome, Turn};
-use crate::frames::unless_thread_ends;
+use crate::frames::wake_to_drop;
 use crate::unraisable::{Reason, report, report_if_it_panics};
 
 /// How far a coroutine has come.
@@ -90,7 +90,8 @@ impl<Y, S, R> Handle<Y, S, Result<R, Exception>> {
     /// The first two stages of a drop: asks a suspended one to finish. What is wrong with that is reported. One that
     /// does not finish is left suspended, for the next stage to unwind; and so is every one while its thread ends.
     pub(crate) fn drop_by_value(&self) {
-        let Some(turn) = unless_thread_ends(|| self.exit()) else {
+        let bounds = self.channel().switch.bounds();
+        let Ok(turn) = wake_to_drop(bounds, || self.exit()) else {
             return;
         };
         match turn {

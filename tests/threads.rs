@@ -156,6 +156,16 @@ parked! {
         let mut inner = Some(borrowing_coroutine());
         Box::new(OnDrop(move || drop(inner.take())))
     }, 1;
+    // A stage that was never sent anything would start, and close the one that it captures.
+    a_stage_that_has_not_started_is_not_started: Sink<u8> = {
+        let mut target = borrowing_sink();
+        sink(move |items: &mut Receiver<u8>| {
+            while let Some(item) = items.recv() {
+                let _ = target.send(item);
+            }
+            target.close()
+        })
+    }, 1;
     // Only the outer one is dropped: what is on its stack stays there.
     one_that_delegates_is_not_woken: Coroutine<(), ()> = {
         let mut outer = coroutine(|co: &Co<(), ()>| {
@@ -258,4 +268,27 @@ fn a_long_chain_of_drops_ends() {
     }
     let _guard = begin();
     assert_eq!(on_a_thread(|| drop(chain(2000))), (2001, 0));
+}
+
+#[test]
+fn a_long_chain_of_generators_ends() {
+    fn chain(depth: u32) -> Generator<u32> {
+        Builder::new()
+            .stack_size(32 * 1024)
+            .generator(move |y: &Yielder<u32>| {
+                let _guard = OnDrop(|| {
+                    WOKEN.fetch_add(1, SeqCst);
+                });
+                y.yield_(depth);
+                if depth > 0 {
+                    y.yield_from(chain(depth - 1));
+                }
+            })
+    }
+    let _guard = begin();
+    let (woken, left) = on_a_thread(|| {
+        let mut g = chain(2000);
+        assert_eq!(g.by_ref().take(2001).count(), 2001);
+    });
+    assert_eq!((woken, left), (2001, 0));
 }

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use crate::builder::Builder;
 use crate::channel::{Port, State, Wake};
 use crate::frame::{Handle, Outcome, Turn};
-use crate::frames::unless_thread_ends;
+use crate::frames::wake_to_drop;
 use crate::pipe::target::{Closed, Target};
 use crate::stack::StackError;
 use crate::switch::NotCurrent;
@@ -121,6 +121,9 @@ impl<T: ?Sized> fmt::Debug for Receiver<'_, T> {
 /// | [`send`](Self::send) | starts the body, then as on the right | lends it the item; back when it asks for the next | `Closed` |
 /// | [`close`](Self::close) | starts the body, then as on the right | `recv` returns `None`; back when the body has ended | what the body returned |
 /// | drop | as `close` | as `close`, but what goes wrong is reported | nothing |
+///
+/// One that is dropped while its thread ends is not woken, nor started, see
+/// [`Reason::ThreadEnds`](crate::Reason::ThreadEnds).
 ///
 /// A panic in the body comes out of the call that resumed it. A body that asks for items for ever after the close is
 /// unwound by force, as a [`Coroutine`](crate::Coroutine) is.
@@ -238,12 +241,16 @@ impl<T: ?Sized, R> Drop for Sink<T, R> {
             report_if_it_panics(self.name(), returned);
         }
         let finished = match self.state() {
-            // While the thread ends it is left suspended, which the handle reports.
-            State::Suspended => match unless_thread_ends(|| self.finish()) {
-                Some(finished) => finished,
-                None => return,
-            },
-            _ => self.finish(),
+            // While the thread ends it is left as it is, which is the handle's business. Also one that has not started: its
+            // body would close its target, which may be suspended.
+            State::Suspended | State::Created => {
+                let bounds = self.handle.channel().switch.bounds();
+                match wake_to_drop(bounds, || self.finish()) {
+                    Ok(finished) => finished,
+                    Err(_) => return,
+                }
+            }
+            State::Running | State::Closed => Ok(None),
         };
         let reason = match finished {
             Ok(Some(Outcome::Panicked(payload))) => Reason::Panic(payload),
