@@ -121,7 +121,12 @@ impl Depot {
     fn take_fresh(&mut self, size: usize) -> Result<Stack, StackError> {
         let mut fresh = match self.class(size).fresh {
             Some(fresh) if fresh.used < fresh.region.shape.slots => fresh,
-            _ => self.grow(size)?,
+            _ => {
+                let fresh = self.grow(size)?;
+                // At once, so that it is not lost if there is no guard to be had.
+                self.class(size).fresh = Some(fresh);
+                fresh
+            }
         };
         if fresh.used == fresh.guarded {
             let more = self.class(size).guards_at_once();
@@ -131,7 +136,7 @@ impl Depot {
                 self.mappings.take(2).map_err(refused)?;
             }
             fresh.guarded += fresh.region.guard(fresh.guarded..to).map_err(|error| {
-                let limit = limits::diagnose(fresh.region.shape.slot);
+                let limit = limits::diagnose(&error, fresh.region.shape.slot);
                 StackError::new(size, limit, error)
             })?;
         }
@@ -158,8 +163,11 @@ impl Depot {
                         guarded: 0,
                     });
                 }
-                Err(_) if shape.slots > 1 => slots = shape.slots / 2,
-                Err(error) => return Err(error),
+                // A smaller one takes as many mappings.
+                Err(error) if shape.slots == 1 || error.limit() == StackLimit::Mappings => {
+                    return Err(error);
+                }
+                Err(_) => slots = shape.slots / 2,
             }
         }
     }
@@ -181,7 +189,8 @@ impl Depot {
             Ok(()) => Ok(region),
             Err(error) => {
                 self.vacant.push(region);
-                let limit = limits::diagnose(shape.bytes());
+                self.room.give_back(shape.bytes());
+                let limit = limits::diagnose(&error, shape.bytes());
                 Err(StackError::new(shape.size, limit, error))
             }
         }
@@ -189,9 +198,9 @@ impl Depot {
 
     fn put(&mut self, stacks: impl IntoIterator<Item = Stack>) {
         for stack in stacks {
+            let most = stack.shape().kept(WARM);
             let class = self.class(stack.size());
             class.warm.push(stack);
-            let most = (WARM / class.size).max(1);
             if class.warm.len() > most {
                 // Those that came first are the coldest.
                 let excess = class.warm.drain(..class.warm.len() - most / 2).collect();
@@ -254,6 +263,11 @@ impl Depot {
             stacks.into_iter().for_each(Stack::discard);
             // SAFETY: all of its stacks that were ever handed out have just been discarded.
             unsafe { region.unmap() };
+            self.room.give_back(region.shape.bytes());
+            if Guards::current() != Guards::Advice {
+                self.mappings
+                    .give_back(region.shape.mappings().max(2 * used));
+            }
             self.vacant.push(region);
         }
         if !rest.is_empty() {
@@ -315,7 +329,7 @@ mod tests {
     fn memory_above_the_high_water_mark_goes_back() {
         let mut depot = Depot::new();
         let size = 1 << 20;
-        let most = WARM / size;
+        let most = Shape::new(size, 1, Guards::current()).unwrap().kept(WARM);
         let stacks = take_some(&mut depot, most + 1, size);
         for stack in &stacks {
             // SAFETY: the stack is ours.

@@ -4,7 +4,9 @@
 //! space it is `malloc` that gets nothing and aborts. So stacks are refused while there is still something left.
 
 use std::fs;
+use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::error::StackLimit;
 use super::region::page_size;
@@ -20,6 +22,8 @@ pub(super) struct Room {
     /// Bytes that have been mapped, and of them such that will be touched, since somebody has last looked how much memory
     /// there is.
     unseen: (u64, u64),
+    /// Bytes that have been mapped in all.
+    mapped: u64,
 }
 
 impl Room {
@@ -27,36 +31,46 @@ impl Room {
     const MATTERS: (u64, u64) = (16 << 20, 512 << 10);
 
     pub(super) const fn new() -> Self {
-        Self { unseen: (0, 0) }
+        Self {
+            unseen: (0, 0),
+            mapped: 0,
+        }
     }
 
     /// Asks for `bytes` more, of which `touched` will be used. Refuses close to a limit.
     pub(super) fn take(&mut self, bytes: usize, touched: usize) -> Result<(), StackLimit> {
         let (bytes, touched) = (bytes as u64, touched as u64);
-        check_resources(bytes)?;
+        check_resources(bytes, self.mapped)?;
         let unseen = (
             self.unseen.0.saturating_add(bytes),
             self.unseen.1.saturating_add(touched),
         );
         if unseen.0 <= Self::MATTERS.0 && unseen.1 <= Self::MATTERS.1 {
             self.unseen = unseen;
-            return Ok(());
+        } else {
+            // If it is refused, the next one is looked at again, however small.
+            check_memory(bytes, touched)?;
+            self.unseen = (0, 0);
         }
-        // If it is refused, the next one is looked at again, however small.
-        check_memory(bytes, touched)?;
-        self.unseen = (0, 0);
+        self.mapped += bytes;
         Ok(())
+    }
+
+    /// Takes back what was [taken](Self::take).
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        self.mapped = self.mapped.saturating_sub(bytes as u64);
     }
 }
 
-fn check_resources(bytes: u64) -> Result<(), StackLimit> {
+/// `ours` is how many bytes are ours at least, should nobody know how many there are in all.
+fn check_resources(bytes: u64, ours: u64) -> Result<(), StackLimit> {
     // (The type of a resource's number is not the same in every C library.)
     for (resource, column, limit) in [
         (libc::RLIMIT_AS as _, 0, StackLimit::AddressSpace),
         (libc::RLIMIT_DATA as _, 5, StackLimit::Data),
     ] {
         if let Some(most) = resource_limit(resource) {
-            let used = usage(column).unwrap_or(0);
+            let used = usage(column).unwrap_or_else(|| ours.saturating_add(most / 4));
             if used.saturating_add(bytes) > most - reserve(most) {
                 return Err(limit);
             }
@@ -86,10 +100,13 @@ fn usage(column: usize) -> Option<u64> {
 }
 
 /// Which limit has most likely made a `mmap` or `madvise` fail.
-pub(super) fn diagnose(bytes: usize) -> StackLimit {
+pub(super) fn diagnose(error: &io::Error, bytes: usize) -> StackLimit {
+    if error.kind() != io::ErrorKind::OutOfMemory {
+        return StackLimit::Unknown;
+    }
     match (Mappings::count(), Mappings::most()) {
         (Some(count), Some(most)) if count + 16 > most => StackLimit::Mappings,
-        _ => check_resources(bytes as u64)
+        _ => check_resources(bytes as u64, u64::MAX)
             .err()
             .unwrap_or(StackLimit::Memory),
     }
@@ -100,29 +117,57 @@ pub(super) fn diagnose(bytes: usize) -> StackLimit {
 pub(super) struct Mappings {
     /// How many more we may take before somebody counts again.
     left: usize,
+    /// How many we have taken in all.
+    taken: usize,
+    /// When somebody was last refused.
+    refused: Option<Instant>,
 }
 
 impl Mappings {
     /// How many are taken between two counts, which take long: the kernel lists them all.
     const BETWEEN_COUNTS: usize = 1024;
 
+    /// How long it is of no use to count again.
+    const PAUSE: Duration = Duration::from_millis(50);
+
+    /// Linux' own limit, if nobody has changed it.
+    const USUAL: usize = 65_530;
+
     pub(super) const fn new() -> Self {
-        Self { left: 0 }
+        Self {
+            left: 0,
+            taken: 0,
+            refused: None,
+        }
     }
 
     /// Asks for `count` more. Refuses when three quarters of what the process may have are in use.
     pub(super) fn take(&mut self, count: usize) -> Result<(), StackLimit> {
         if self.left < count {
-            let (Some(now), Some(most)) = (Self::count(), Self::most()) else {
-                return Ok(()); // the kernel will tell
-            };
+            if self
+                .refused
+                .is_some_and(|then| then.elapsed() < Self::PAUSE)
+            {
+                return Err(StackLimit::Mappings);
+            }
+            let most = Self::most().unwrap_or(Self::USUAL);
+            // If they cannot be counted, as without a descriptor to spare, there are ours at least.
+            let now = Self::count().unwrap_or(self.taken);
             self.left = (most / 4 * 3).saturating_sub(now).min(Self::BETWEEN_COUNTS);
             if self.left < count {
+                self.refused = Some(Instant::now());
                 return Err(StackLimit::Mappings);
             }
         }
         self.left -= count;
+        self.taken += count;
         Ok(())
+    }
+
+    /// Takes back what was [taken](Self::take).
+    pub(super) fn give_back(&mut self, count: usize) {
+        self.taken = self.taken.saturating_sub(count);
+        self.refused = None;
     }
 
     fn count() -> Option<usize> {

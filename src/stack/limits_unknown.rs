@@ -15,9 +15,11 @@ impl Room {
     pub(super) fn take(&mut self, _bytes: usize, _touched: usize) -> Result<(), StackLimit> {
         Ok(())
     }
+
+    pub(super) fn give_back(&mut self, _count: usize) {}
 }
 
-pub(super) fn diagnose(_bytes: usize) -> StackLimit {
+pub(super) fn diagnose(_error: &std::io::Error, _bytes: usize) -> StackLimit {
     StackLimit::Unknown
 }
 
@@ -32,4 +34,6 @@ impl Mappings {
     pub(super) fn take(&mut self, _count: usize) -> Result<(), StackLimit> {
         Ok(())
     }
+
+    pub(super) fn give_back(&mut self, _count: usize) {}
 }

@@ -35,7 +35,7 @@ use corosensei::stack::{Stack as RawStack, StackPointer};
 pub use error::{StackError, StackLimit};
 pub use size::{DEFAULT_STACK_SIZE, MIN_STACK_SIZE, default_stack_size, set_default_stack_size};
 
-use region::{GUARD, Region};
+use region::{GUARD, Region, Shape};
 
 /// One stack, not in use by anybody or in use by exactly one coroutine. To drop it is to leak it.
 pub(crate) struct Stack {
@@ -99,6 +99,11 @@ impl Stack {
     #[inline]
     fn size(&self) -> usize {
         self.region.shape.size
+    }
+
+    #[inline]
+    fn shape(&self) -> &Shape {
+        &self.region.shape
     }
 
     fn region(&self) -> &'static Region {
@@ -180,17 +185,18 @@ pub(crate) fn thread_has_ended() -> bool {
     pool::is_gone()
 }
 
-/// Gives the memory of all stacks that are not in use back to the operating system.
+/// Gives the memory of stacks that are not in use back to the operating system.
 ///
-/// Stacks are kept for the next generator or coroutine: up to 256 MiB of address space per thread and size, and 512 MiB
-/// per process and size; of memory that is what has been used of them, a page (4 KiB) each in the usual case. What exceeds
-/// that goes back by itself. This gives back what this thread and ended threads have kept.
+/// Stacks are kept for the next generator or coroutine, with the memory that was touched: a page (4 KiB) each in the usual
+/// case. A thread keeps up to 1,024 of a size, the process another 1,024, or fewer if these would be more than 256 MiB and
+/// 512 MiB of address space, guards included. What exceeds that goes back by itself. This gives back what this thread,
+/// ended threads and the process keep, but not what other threads that live keep for themselves.
 pub fn trim_stacks() {
     pool::empty();
     depot::trim();
 }
 
-/// Whether the overflow of a stack is reported as one, for all threads. It is by default.
+/// Sets whether the overflow of a stack is reported as one, for all threads. By default it is.
 ///
 /// A coroutine that overflows its stack runs into a guard, which is a segmentation fault. So a signal handler for `SIGSEGV`
 /// and `SIGBUS` is installed when the first stack is taken, which prints
@@ -199,12 +205,22 @@ pub fn trim_stacks() {
 /// coroutine 'NAME' has overflowed its stack (262144 bytes)
 /// ```
 ///
-/// on standard error and aborts. Every other fault goes to the handler that was there before, as if ours were not. A
-/// thread that has no alternate signal stack, which such a handler needs, gets one at its first coroutine; threads of
-/// Rust's standard library have one.
+/// on standard error and aborts. Every other fault goes to the handler that was there before. A thread that has no
+/// alternate signal stack, on which such handlers run, gets one at its first coroutine; threads of Rust's standard library
+/// have one.
 ///
-/// Call it with `false` before the first generator or coroutine, and no handler is installed. Later it only goes quiet: an
-/// overflow then kills the process as if by a bad pointer, as it does on Windows.
+/// With `false` before the first generator or coroutine, no handler is installed. Later it only goes quiet: an overflow
+/// then kills the process as a bad pointer does, and as it does on Windows.
+///
+/// What to know if there are other handlers:
+///
+/// - One that was there before runs on the alternate stack too, also if it was installed without `SA_ONSTACK`: that is
+///   8 KiB in a thread of the standard library.
+/// - One that is installed later gets all faults, and may pass them on.
+/// - A dynamic library that uses this crate must not be unloaded while the handler is installed.
+///
+/// While a thread's thread-locals are being destroyed it may have no alternate stack any more, and an overflow kills the
+/// process without a word.
 pub fn report_overflow(report: bool) {
     #[cfg(unix)]
     overflow::enable(report);

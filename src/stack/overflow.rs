@@ -16,7 +16,11 @@ use super::{Label, region::GUARD};
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
 pub(super) fn enable(report: bool) {
-    ENABLED.store(report, Ordering::Relaxed);
+    let before = ENABLED.swap(report, Ordering::Relaxed);
+    if report && !before {
+        // There may have been a coroutine already.
+        prepare_thread();
+    }
 }
 
 /// Called by each thread before its first coroutine.

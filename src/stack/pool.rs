@@ -12,6 +12,9 @@ use super::error::StackError;
 /// Bytes of address space of the free stacks of one size that a thread keeps for itself.
 const KEPT: usize = 256 << 20;
 
+/// A stack that takes more than this, in bytes, is not kept: too much memory may have been touched.
+const LARGE: usize = 64 << 20;
+
 /// The place of the stack that came back last, which is still in the cache.
 ///
 /// It has no destructor, which would be asked for at each access; that of the shelves empties it.
@@ -46,10 +49,19 @@ pub(super) fn take(size: usize) -> Option<Stack> {
 /// Keeps `stack` for the next [`take`], or gives it to the depot.
 #[inline]
 pub(super) fn put(stack: Stack) {
+    if stack.shape().slot > LARGE {
+        return put_large(stack);
+    }
     match replace_last(Last::Full(stack)) {
         Last::Empty => {}
         before => put_elsewhere(before),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn put_large(stack: Stack) {
+    depot::put([stack]);
 }
 
 #[inline]
@@ -137,13 +149,12 @@ fn put_on_shelf(stack: Stack) {
     let _ = SHELVES.try_with(|shelves| {
         let mut shelves = shelves.borrow_mut();
         let Some(stack) = stack.take() else { return };
-        let size = stack.size();
+        let (size, most) = (stack.size(), stack.shape().kept(KEPT));
         let shelf = shelves.shelf(size);
         shelf.push(stack);
-        let most = (KEPT / size).max(1);
         if shelf.len() > most {
             // The coldest half.
-            depot::put(shelf.drain(..most.div_ceil(2)));
+            depot::put(shelf.drain(..shelf.len() - most / 2));
         }
     });
     depot::put(stack);
@@ -211,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_thread_keeps_only_so_many() {
-        let size = 64 << 20;
+        let size = 60 << 20;
         let stacks: Vec<Stack> = (0..6).map(|_| Stack::take(size).unwrap()).collect();
         stacks.into_iter().for_each(Stack::give_back);
         let kept = SHELVES.with_borrow_mut(|shelves| shelves.shelf(size).len());

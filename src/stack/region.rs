@@ -132,6 +132,16 @@ impl Shape {
         self.slot * self.slots
     }
 
+    /// How many free stacks one holder keeps of it, if they may take so many bytes of address space.
+    pub(super) fn kept(&self, bytes: usize) -> usize {
+        // Where each takes memory mappings, others may need those.
+        let most = match Guards::current() {
+            Guards::Protection => 64,
+            Guards::Advice | Guards::Library => 1024,
+        };
+        (bytes / self.slot).min(most)
+    }
+
     /// How many memory mappings it makes, without the guards that come later.
     pub(super) fn mappings(&self) -> usize {
         match self.guards {
@@ -363,7 +373,28 @@ mod memory {
             return Ok(done);
         }
         // SAFETY: the caller is `Region::guard`, and the memory is a guard's.
-        check(unsafe { libc::madvise(pointer(start), GUARD, MADV_GUARD_INSTALL) }).map(|()| 1)
+        check(unsafe { libc::madvise(pointer(start), GUARD, MADV_GUARD_INSTALL) })?;
+        if is_open(start) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(1)
+    }
+
+    /// Whether there is no guard after all: emulators of Linux take advice that they do not know for a hint, and say that
+    /// they have followed it. Asked once.
+    fn is_open(start: usize) -> bool {
+        static ASKED: AtomicBool = AtomicBool::new(false);
+        // Something that the kernel writes there if it can, and that is nobody's yet.
+        // SAFETY: the memory is a guard's, and nobody else's.
+        let written = || unsafe {
+            let (bytes, flags) = (1_usize, libc::GRND_NONBLOCK);
+            libc::syscall(libc::SYS_getrandom, pointer(start), bytes, flags)
+        };
+        !ASKED.load(Ordering::Relaxed) && {
+            let is_open = written() == 1;
+            ASKED.store(!is_open, Ordering::Relaxed);
+            is_open
+        }
     }
 
     /// Makes several guards with one system call, where the kernel can: it saves a third of the time.

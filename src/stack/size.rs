@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::env;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of stack that a coroutine gets if nobody asks for something else, see
@@ -54,8 +55,11 @@ pub fn set_default_stack_size(bytes: usize) {
 fn first_default() -> usize {
     let size = match env::var(VARIABLE) {
         Ok(text) => parse(&text).unwrap_or_else(|| {
-            // Nobody can be told otherwise, and ignoring it silently would be worse.
-            eprintln!("yieldfrom: {VARIABLE}={text:?} is ignored: it is not a number of bytes");
+            // Nobody can be told otherwise, and ignoring it silently would be worse. If it cannot be written, so be it.
+            let _ = writeln!(
+                io::stderr(),
+                "yieldfrom: {VARIABLE}={text:?} is ignored: it is not a number of bytes"
+            );
             DEFAULT_STACK_SIZE
         }),
         Err(_) => DEFAULT_STACK_SIZE,
