@@ -283,7 +283,8 @@ impl<Y, R> Drop for Generator<Y, R> {
     /// The body is the handle's business; this is what it returned.
     #[inline]
     fn drop(&mut self) {
-        if let Some(returned) = self.returned.take() {
+        if std::mem::needs_drop::<R>() {
+            let returned = self.returned.take();
             report_if_it_panics(self.name(), returned);
         }
     }

@@ -52,11 +52,20 @@ impl<Y, S, R> Handle<Y, S, Result<R, Exception>> {
 
     #[inline]
     pub(crate) fn protocol_send(&self, value: S) -> Resumed<Y, S, R> {
+        // Not a `match` of all states, which can become a jump through a table.
+        if self.state() == State::Suspended {
+            settle(self.send(value))
+        } else {
+            Err(self.refuse(value))
+        }
+    }
+
+    #[cold]
+    fn refuse(&self, value: S) -> Raised<S> {
         match self.state() {
-            State::Suspended => settle(self.send(value)),
-            State::Created => Err(Raised::JustStarted(value)),
-            State::Running => Err(Raised::AlreadyExecuting(Some(value))),
-            State::Closed => Err(Raised::Exhausted(Some(value))),
+            State::Created => Raised::JustStarted(value),
+            State::Running => Raised::AlreadyExecuting(Some(value)),
+            State::Suspended | State::Closed => Raised::Exhausted(Some(value)),
         }
     }
 

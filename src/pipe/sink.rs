@@ -237,9 +237,8 @@ impl<T: ?Sized, R> Target<T> for Sink<T, R> {
 
 impl<T: ?Sized, R> Drop for Sink<T, R> {
     fn drop(&mut self) {
-        if let Some(returned) = self.returned.take() {
-            report_if_it_panics(self.name(), returned);
-        }
+        let returned = self.returned.take();
+        report_if_it_panics(self.name(), returned);
         let finished = match self.state() {
             // While the thread ends it is left as it is, which is the handle's business. Also one that has not started: its
             // body would close its target, which may be suspended.
