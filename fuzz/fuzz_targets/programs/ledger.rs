@@ -79,6 +79,15 @@ pub fn ledger<T>(look: impl FnOnce(&Ledger) -> T) -> T {
 }
 
 impl Ledger {
+    /// Something may come to own itself from now on, and be leaked rightly.
+    pub fn allow_leaks(&self) {
+        self.may_leak.set(true);
+    }
+
+    pub fn may_leak(&self) -> bool {
+        self.may_leak.get()
+    }
+
     /// Opens the books for a program.
     pub fn open(&self, may_leak: bool) {
         self.live.set(0);
