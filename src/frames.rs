@@ -143,7 +143,19 @@ mod walk {
             match *self {}
         }
 
+        pub(crate) fn function(&self) -> usize {
+            match *self {}
+        }
+
         pub(crate) fn is_in(&self, _function: usize) -> bool {
+            match *self {}
+        }
+
+        pub(crate) fn instruction(&self) -> usize {
+            match *self {}
+        }
+
+        pub(crate) fn table(&self) -> *const u8 {
             match *self {}
         }
     }

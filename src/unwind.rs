@@ -24,6 +24,8 @@
 //!
 //! Where there are no such tables (Windows, 32-bit ARM) only 4 and 5 are noticed.
 
+use crate::frames::VISIBLE;
+
 /// The payload of the panic that unwinds a body by force.
 pub(crate) struct ForcedUnwind;
 
@@ -36,37 +38,14 @@ pub(crate) fn unwind(stack_left: usize) {
     const NEEDED: usize = 8 * 1024;
     // Lies in this function's frame, which is how the walk knows that frame and the ones it called.
     let marker = 0u8;
-    if !cfg!(panic = "abort") && stack_left >= NEEDED && tables::reach_a_catch(&marker) {
+    if !cfg!(panic = "abort")
+        && stack_left >= NEEDED
+        && (!VISIBLE || tables::reach_a_catch(&marker))
+    {
         std::panic::resume_unwind(Box::new(ForcedUnwind));
     }
 }
 
-#[cfg(not(all(
-    unix,
-    any(
-        target_arch = "x86_64",
-        target_arch = "x86",
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "loongarch64"
-    )
-)))]
-mod tables {
-    pub(super) fn reach_a_catch(_marker: &u8) -> bool {
-        true
-    }
-}
-
-#[cfg(all(
-    unix,
-    any(
-        target_arch = "x86_64",
-        target_arch = "x86",
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "loongarch64"
-    )
-))]
 mod tables {
     use crate::frames::{Frame, outwards};
 
