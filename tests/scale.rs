@@ -64,6 +64,10 @@ fn million_says_how_far_it_came() {
 }
 
 #[test]
+#[cfg_attr(
+    feature = "sanitizer",
+    ignore = "AddressSanitizer reports the overflows itself"
+)]
 fn stack_needs_finds_the_smallest_stack() {
     let output = run("stack_needs", &["yield", "json"]);
     let (table, err) = (text(&output.stdout), text(&output.stderr));
