@@ -188,8 +188,8 @@ pub(crate) fn thread_has_ended() -> bool {
 /// Gives the memory of stacks that are not in use back to the operating system.
 ///
 /// Stacks are kept for the next generator or coroutine, with the memory that was touched: a page (4 KiB) each in the usual
-/// case. A thread keeps up to 1,024 of a size, the process another 1,024, or fewer if these would be more than 256 MiB and
-/// 512 MiB of address space, guards included. What exceeds that goes back by itself. This gives back what this thread,
+/// case. A thread keeps up to 1,024 of a size (64 where guards take memory mappings), the process as many again, or fewer if
+/// these would be more than 256 MiB and 512 MiB of address space, guards included. What exceeds that goes back by itself. This gives back what this thread,
 /// ended threads and the process keep, but not what other threads that live keep for themselves.
 pub fn trim_stacks() {
     pool::empty();

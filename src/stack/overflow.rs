@@ -74,6 +74,16 @@ impl Fault {
         }
     }
 
+    /// Leaves the signal to the system.
+    fn set_default(&self) {
+        // SAFETY: zero is a valid `sigaction`, and the structure is ours.
+        unsafe {
+            let mut default: libc::sigaction = std::mem::zeroed();
+            default.sa_sigaction = libc::SIG_DFL;
+            libc::sigaction(self.signal, &raw const default, ptr::null_mut());
+        }
+    }
+
     /// Does what would have been done without us.
     ///
     /// # Safety
@@ -89,18 +99,14 @@ impl Fault {
                 libc::SIG_IGN if was_sent => {}
                 libc::SIG_DFL | libc::SIG_IGN => {
                     // The instruction is about to be repeated, and then kills the process.
-                    let mut default: libc::sigaction = std::mem::zeroed();
-                    default.sa_sigaction = libc::SIG_DFL;
-                    libc::sigaction(self.signal, &raw const default, ptr::null_mut());
+                    self.set_default();
                     if was_sent {
                         libc::raise(self.signal);
                     }
                 }
                 handler => {
                     if previous.sa_flags & libc::SA_RESETHAND != 0 {
-                        let mut default: libc::sigaction = std::mem::zeroed();
-                        default.sa_sigaction = libc::SIG_DFL;
-                        libc::sigaction(self.signal, &raw const default, ptr::null_mut());
+                        self.set_default();
                     }
                     if previous.sa_flags & libc::SA_SIGINFO != 0 {
                         type Handler =

@@ -107,7 +107,7 @@ fn take_from_shelf(size: usize, last: Last) -> Option<Stack> {
         Last::Full(stack) => put_on_shelf(stack),
         Last::Empty => {}
         Last::Unopened => open(),
-        Last::Closed => drop(replace_last(Last::Closed)),
+        Last::Closed => close(),
     }
     let take = |shelves: &RefCell<Shelves>| shelves.borrow_mut().shelf(size).pop();
     SHELVES.try_with(take).ok().flatten()
@@ -121,11 +121,7 @@ fn put_elsewhere(before: Last) {
         Last::Full(stack) => put_on_shelf(stack),
         Last::Empty => {}
         Last::Unopened => open(),
-        Last::Closed => {
-            if let Last::Full(stack) = replace_last(Last::Closed) {
-                depot::put([stack]);
-            }
-        }
+        Last::Closed => close(),
     }
 }
 
@@ -137,6 +133,7 @@ fn open() {
     }
 }
 
+/// From now on nothing is kept.
 fn close() {
     if let Last::Full(stack) = replace_last(Last::Closed) {
         depot::put([stack]);
