@@ -128,7 +128,7 @@ impl<Y, S> Port<Y, S> {
     }
 
     /// Hands `value` out and waits for the next resume.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn exchange(&self, value: Y) -> Result<Wake<S>, NotCurrent> {
         let word = self.hand_out(value, || {})?;
         Ok(self.wake(word))
@@ -254,5 +254,22 @@ impl<Y, S> Port<Y, S> {
             sub.state.set(State::Suspended);
         }
         Ok(Some(self.woken_otherwise()))
+    }
+}
+
+impl<Y, T: ?Sized> Port<Y, NonNull<T>> {
+    /// [`exchange`](Self::exchange) for a body into which nothing but addresses is sent. Packed, they are not null, so that
+    /// the word that wakes it says whether there is a signal, as for [`give`](Self::give).
+    #[inline(always)]
+    pub(crate) fn take(&self, value: Y) -> Result<Option<NonNull<T>>, NotCurrent> {
+        let word = self.hand_out(value, || {})?;
+        // SAFETY: whoever resumes such a body sends an address, `NOTHING` or `SIGNAL`, see `Handle`.
+        // (The address of something without a size may look like one of those.)
+        if unsafe { word.assume_init() } <= 1 && self.channel().signal.get() != Signal::Value {
+            self.woken_otherwise();
+            return Ok(None);
+        }
+        // SAFETY: it is an address, packed by a sender that waits.
+        Ok(Some(unsafe { unpack(word) }))
     }
 }

@@ -269,25 +269,31 @@ impl<Y, S, T> Handle<Y, S, T> {
         self.run(root, NOTHING)
     }
 
-    /// Resumes one of which every suspension is a [`Port::give`], with nothing.
+    /// Resumes one of which every suspension is a [`Port::give`] or a [`Port::take`], with the word that those look at.
     ///
     /// Its only owner waits, so that nobody can see that its state does not become [`State::Running`]. But who owns it
     /// may be a thread-local, which is dropped where it is when the body calls `process::exit`: [`unwind`](Self::unwind)
     /// and `drop` therefore look whether the body is running, which is rare, so that there is nothing to write here.
-    #[inline]
-    pub(crate) fn advance(&self) -> Turn<Y, T> {
+    #[inline(always)]
+    fn advance_with(&self, word: Word) -> Turn<Y, T> {
         let root = self.channel();
         if !frames::VISIBLE {
-            return self.run(root, NOTHING);
+            return self.run(root, word);
         }
         // SAFETY: the caller has seen that it is suspended.
-        let word = unsafe { root.switch.resume(NOTHING) };
+        let word = unsafe { root.switch.resume(word) };
         if root.switch.report() == Report::Yielded {
             // SAFETY: the report says that this is a value, and its body waits.
             Turn::Yielded(unsafe { unpack(word) })
         } else {
             self.drive(root, NOTHING) // it does not delegate
         }
+    }
+
+    /// Resumes one of which every suspension is a [`Port::give`], with nothing.
+    #[inline]
+    pub(crate) fn advance(&self) -> Turn<Y, T> {
+        self.advance_with(NOTHING)
     }
 
     #[inline(always)]
@@ -437,6 +443,14 @@ impl<Y, S, T> Handle<Y, S, T> {
             Ok(false) | Err(Obstacle::Runs) => self.leak(Reason::Leaked),
             Err(Obstacle::ThreadEnds) => self.leak(Reason::ThreadEnds),
         }
+    }
+}
+
+impl<Y, I: ?Sized, T> Handle<Y, NonNull<I>, T> {
+    /// Resumes one of which every suspension is a [`Port::take`], with an address.
+    #[inline(always)]
+    pub(crate) fn lend(&self, item: NonNull<I>) -> Turn<Y, T> {
+        self.advance_with(pack(&ManuallyDrop::new(item)))
     }
 }
 

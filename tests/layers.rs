@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules from the lowest layer to the highest. Layer by layer: where coroutines run and what goes wrong (0), the
-/// switch and what surrounds one body (1), generators and coroutines (2), pipelines (3).
+/// switch and what surrounds one body (1), generators and coroutines (2), pipelines (3), ready-made stages (4).
 const MODULES: &[&str] = &[
     // 0
     "stack/size",
@@ -34,7 +34,29 @@ const MODULES: &[&str] = &[
     "shared",
     // 3
     "pipe/target",
+    "pipe/stats",
+    "pipe/pull",
+    "pipe/receiver",
+    "pipe/sender",
     "pipe/sink",
+    "pipe/stage",
+    "pipe/source",
+    // 4
+    "pipe/stages/line",
+    "pipe/stages/block",
+    "pipe/stages/text",
+    "pipe/stages/files",
+    "pipe/stages/follow",
+    "pipe/stages/grep",
+    "pipe/stages/regex",
+    "pipe/stages/adapt",
+    "pipe/stages/hold",
+    "pipe/stages/fan",
+    "pipe/stages/merge",
+    "pipe/stages/sinks",
+    "pipe/stages/reader",
+    "pipe/stages/parallel",
+    "pipe/stages",
     "pipe",
 ];
 
@@ -54,6 +76,8 @@ const UNSAFE: &[&str] = &[
     "scoped",
     "co",
     "coroutine",
+    "pipe/pull",
+    "pipe/receiver",
     "pipe/sink",
 ];
 

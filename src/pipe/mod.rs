@@ -36,8 +36,41 @@
 //! assert_eq!(pipeline.close(), 1);
 //! ```
 
+mod pull;
+mod receiver;
+mod sender;
 mod sink;
+mod source;
+mod stage;
+mod stages;
+mod stats;
 mod target;
 
-pub use sink::{Receiver, Sink, sink};
+pub use pull::{Items, Pull};
+pub use receiver::Receiver;
+pub use sender::Sender;
+pub use sink::{Sink, sink};
+pub use source::{Source, from_iter, source};
+pub use stage::{Stage, stage};
+pub use stages::adapt::{
+    NotUtf8, filter, filter_map, flat_map, head, inspect, map, map_ref, skip, split_lines,
+    take_while, try_map, utf8, utf8_lossy,
+};
+pub use stages::block::Block;
+pub use stages::fan::{broadcast, tee};
+pub use stages::files::walk;
+pub use stages::follow::{Follow, follow};
+pub use stages::grep::{
+    IntoPattern, Literal, Pattern, Predicate, count_matches, grep, grep_blocks,
+};
+pub use stages::hold::{batch, tail, uniq, uniq_count};
+pub use stages::line::Line;
+pub use stages::merge::{chain, merge, merge_by};
+pub use stages::parallel::parallel;
+pub use stages::reader::{SourceReader, read_from};
+#[cfg(feature = "regex")]
+pub use stages::regex::LineRegex;
+pub use stages::sinks::{collect, count, deliver, fold, print, sum, write, write_raw};
+pub use stages::text::{ReadError, Text, blocks, blocks_of, lines, lines_of};
+pub use stats::{StageStats, Stats};
 pub use target::{Closed, Target};

@@ -5,12 +5,13 @@ use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
 use crate::builder::Builder;
-use crate::channel::{Port, State, Wake};
+use crate::channel::{Port, State};
 use crate::frame::{Handle, Outcome, Turn};
 use crate::frames::wake_to_drop;
+use crate::pipe::receiver::Receiver;
+use crate::pipe::stats::{Meter, Stats};
 use crate::pipe::target::{Closed, Target};
 use crate::stack::StackError;
-use crate::switch::NotCurrent;
 use crate::unraisable::{Reason, report, report_if_it_panics};
 
 /// Makes a stage of a body that receives items.
@@ -44,71 +45,18 @@ impl Builder {
         R: 'static,
         F: FnOnce(&mut Receiver<T>) -> R + 'static,
     {
-        let body = |port: &Port<(), Message<T>>| {
-            body(&mut Receiver {
-                port,
-                closed: false,
-                calls_after_close: 0,
-            })
+        let body = |port: &Port<(), NonNull<T>>| {
+            // SAFETY: an item is borrowed by a `send` that returns when this body suspends on its port again or ends.
+            body(&mut unsafe { Receiver::push(port) })
         };
         // SAFETY: nothing is borrowed, say the bounds. What a message points to is looked at only while its sender
-        // waits, see `recv`.
+        // waits, see `Receiver`.
         let handle = unsafe { Handle::new(self.config(), body) };
         Sink {
             handle,
             returned: None,
+            meter: None,
         }
-    }
-}
-
-/// The address of an item whose sender waits, or `None` for the close.
-type Message<T> = Option<NonNull<T>>;
-
-/// How often the body of a closed stage may ask for another item before it is taken to ignore the close.
-const CALLS_AFTER_CLOSE: u32 = 100;
-
-/// What the body of a stage receives from.
-pub struct Receiver<'a, T: ?Sized> {
-    port: &'a Port<(), Message<T>>,
-    closed: bool,
-    calls_after_close: u32,
-}
-
-impl<T: ?Sized> Receiver<'_, T> {
-    /// The next item, lent until the next call. `None` once the stage is closed or dropped.
-    ///
-    /// # Panics
-    ///
-    /// If it is called from another body than its own.
-    pub fn recv(&mut self) -> Option<&T> {
-        if self.closed {
-            self.calls_after_close += 1;
-            if self.calls_after_close <= CALLS_AFTER_CLOSE {
-                return None;
-            }
-        }
-        match self.port.exchange(()) {
-            // SAFETY: the item is borrowed by a `send` that returns when this body suspends on this channel again or
-            // ends. It does so only here, and `&mut self` says that the item is not in use any more by then.
-            Ok(Wake::Value(Some(item))) => Some(unsafe { item.as_ref() }),
-            Ok(Wake::Value(None) | Wake::Raise(_)) => {
-                self.closed = true;
-                None
-            }
-            Err(NotCurrent) => {
-                panic!(
-                    "`recv` called from outside the body it belongs to; receive in that body itself"
-                )
-            }
-        }
-    }
-}
-
-impl<T: ?Sized> fmt::Debug for Receiver<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver")
-            .field("closed", &self.closed)
-            .finish_non_exhaustive()
     }
 }
 
@@ -129,8 +77,9 @@ impl<T: ?Sized> fmt::Debug for Receiver<'_, T> {
 /// unwound by force, as a [`Coroutine`](crate::Coroutine) is.
 #[must_use = "a stage does nothing until it is sent an item or closed"]
 pub struct Sink<T: ?Sized, R = ()> {
-    handle: Handle<(), Message<T>, R>,
+    handle: Handle<(), NonNull<T>, R>,
     returned: Option<R>,
+    meter: Option<Meter<T>>,
 }
 
 /// Why a body has not ended after it was closed.
@@ -151,18 +100,53 @@ impl<T: ?Sized, R> Sink<T, R> {
     /// If the body panics, or there is no stack to start it on.
     #[inline]
     pub fn send(&mut self, item: &T) -> Result<(), Closed> {
+        if self.handle.state() == State::Suspended && self.meter.is_none() {
+            let turn = self.handle.lend(NonNull::from(item));
+            self.settle(turn)
+        } else {
+            self.send_otherwise(item)
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_otherwise(&mut self, item: &T) -> Result<(), Closed> {
+        if let Some(meter) = self.meter.take() {
+            meter.enter(Some(item));
+            let sent = self.send(item);
+            meter.leave();
+            self.meter = Some(meter);
+            return sent;
+        }
         if self.handle.state() == State::Created {
             let turn = self
                 .handle
                 .start()
-                .unwrap_or_else(|error| panic!("{error}"));
+                .unwrap_or_else(|error| panic!("{error}; `try_reserve` reports this as an error"));
             self.settle(turn)?;
         }
-        if self.handle.state() != State::Suspended {
-            return Err(Closed);
+        match self.handle.state() {
+            State::Suspended => self.send(item),
+            _ => Err(Closed),
         }
-        let turn = self.handle.send(Some(NonNull::from(item)));
-        self.settle(turn)
+    }
+
+    /// Takes the stack now, so that the first item or the close cannot fail for want of one.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory, or a limit on mappings or address space is reached.
+    pub fn try_reserve(&mut self) -> Result<(), StackError> {
+        self.handle.reserve()
+    }
+
+    /// Measures it from now on, see [`Stats`]. The time includes that of what its body sends to.
+    pub fn measure(mut self, name: &str, stats: &Stats) -> Self
+    where
+        T: AsRef<[u8]>,
+    {
+        self.meter = Some(stats.meter(name, |item: &T| item.as_ref().len()));
+        self
     }
 
     /// Tells the body that no more items come, and returns what it returns.
@@ -209,7 +193,7 @@ impl<T: ?Sized, R> Sink<T, R> {
         if self.handle.state() != State::Suspended {
             return Ok(None);
         }
-        match self.handle.send(None) {
+        match self.handle.exit() {
             Turn::Finished(outcome) => Ok(Some(outcome)),
             Turn::Yielded(()) => Err(Unfinished::Ignored),
         }
@@ -229,7 +213,7 @@ impl<T: ?Sized, R> Sink<T, R> {
 }
 
 impl<T: ?Sized, R> Target<T> for Sink<T, R> {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, item: &T) -> Result<(), Closed> {
         Sink::send(self, item)
     }

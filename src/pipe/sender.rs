@@ -1,0 +1,165 @@
+//! What a stage sends into.
+
+#![forbid(unsafe_code)]
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::io;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use crate::co::Co;
+use crate::exception::Exception;
+use crate::pipe::receiver::CALLS_AFTER_CLOSE;
+use crate::pipe::stats::Meter;
+use crate::pipe::target::{Closed, Target};
+
+/// What the body of a [`stage`](crate::pipe::stage()) or a [`source`](crate::pipe::source()) sends its items into.
+///
+/// One of bytes is also an [`io::Write`]: each write is an item.
+pub struct Sender<'a, T: ?Sized> {
+    to: To<'a, T>,
+    closed: bool,
+    calls_after_close: u32,
+    pub(crate) meter: Option<Rc<Meter<T>>>,
+}
+
+enum To<'a, T: ?Sized> {
+    Push(&'a mut dyn Target<T>),
+    Pull(&'a Co<NonNull<T>, ()>),
+}
+
+impl<'a, T: ?Sized> Sender<'a, T> {
+    fn new(to: To<'a, T>) -> Self {
+        Self {
+            to,
+            closed: false,
+            calls_after_close: 0,
+            meter: None,
+        }
+    }
+
+    pub(crate) fn push(target: &'a mut dyn Target<T>) -> Self {
+        Self::new(To::Push(target))
+    }
+
+    pub(crate) fn pull(co: &'a Co<NonNull<T>, ()>) -> Self {
+        Self::new(To::Pull(co))
+    }
+
+    /// Lends `item` to the next stage and returns when that is done with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if nobody wants more items, perhaps after this one, which was still seen. `?` is the usual answer: a
+    /// stage that fails with it has not failed, but ended because the next one has.
+    ///
+    /// # Panics
+    ///
+    /// If the next stage panics. In a pipeline that is pulled, also if it is called from another body than its own.
+    // Always inlined, as `Receiver::recv`.
+    #[inline(always)]
+    pub fn send(&mut self, item: &T) -> Result<(), Closed> {
+        if self.meter.is_some() {
+            self.send_measured(item)
+        } else {
+            self.pass(item)
+        }
+    }
+
+    /// Sends every item.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); the items that are left are dropped.
+    pub fn send_each<I>(&mut self, items: I) -> Result<(), Closed>
+    where
+        I: IntoIterator,
+        I::Item: Borrow<T>,
+    {
+        items
+            .into_iter()
+            .try_for_each(|item| self.send(item.borrow()))
+    }
+
+    #[inline(always)]
+    fn pass(&mut self, item: &T) -> Result<(), Closed> {
+        let sent = match &mut self.to {
+            To::Push(target) => target.send(item),
+            To::Pull(co) => {
+                if self.closed && self.calls_after_close < CALLS_AFTER_CLOSE {
+                    self.calls_after_close += 1;
+                    return Err(Closed);
+                }
+                hand_out(co, item)
+            }
+        };
+        self.closed |= sent.is_err();
+        sent
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_measured(&mut self, item: &T) -> Result<(), Closed> {
+        let meter = self.meter.clone().expect("the caller has looked");
+        meter.send(item);
+        let sent = self.pass(item);
+        meter.resume();
+        sent
+    }
+
+    /// How a body ended that has returned `result`: to fail because nobody wanted more items is not to fail.
+    pub(crate) fn settle(&self, result: Result<(), Exception>) -> Result<(), Exception> {
+        match result {
+            Err(error) if self.closed && Closed::is_cause_of(&error) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Whether it has told the body that nobody wants more items.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
+#[inline(always)]
+fn hand_out<T: ?Sized>(co: &Co<NonNull<T>, ()>, item: &T) -> Result<(), Closed> {
+    match co.yield_(NonNull::from(item)) {
+        Ok(()) => Ok(()),
+        Err(Exception::GeneratorExit) => Err(Closed),
+        Err(Exception::Error(_)) => panic!(
+            "`send` called from outside the body it belongs to; in a pipeline that is pulled, send in that body itself"
+        ),
+    }
+}
+
+impl<T: ?Sized> Target<T> for Sender<'_, T> {
+    #[inline]
+    fn send(&mut self, item: &T) -> Result<(), Closed> {
+        Sender::send(self, item)
+    }
+}
+
+/// Each write that is not empty is an item, as long as it is. Buffer small ones.
+///
+/// An error is of kind [`BrokenPipe`](io::ErrorKind::BrokenPipe) and carries [`Closed`].
+impl io::Write for Sender<'_, [u8]> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !bytes.is_empty() {
+            self.send(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Sender<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}
