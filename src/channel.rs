@@ -257,6 +257,21 @@ impl<Y, S> Port<Y, S> {
     }
 }
 
+impl<T: ?Sized> Channel<(), NonNull<T>> {
+    /// What [`Handle::lend`](crate::frame::Handle::lend) does, for who does not know what the body returns. Returns whether
+    /// it is suspended again; if not, [`Handle::after_lend`](crate::frame::Handle::after_lend) has to be called.
+    ///
+    /// # Safety
+    ///
+    /// It is suspended, and every suspension is a [`Port::take`].
+    #[inline(always)]
+    pub(crate) unsafe fn lend(&self, item: NonNull<T>) -> bool {
+        // SAFETY: it is suspended, says our caller.
+        unsafe { self.switch.resume(pack(&ManuallyDrop::new(item))) };
+        self.switch.report() == Report::Yielded
+    }
+}
+
 impl<Y, T: ?Sized> Port<Y, NonNull<T>> {
     /// [`exchange`](Self::exchange) for a body into which nothing but addresses is sent. Packed, they are not null, so that
     /// the word that wakes it says whether there is a signal, as for [`give`](Self::give).

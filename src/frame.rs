@@ -446,11 +446,16 @@ impl<Y, S, T> Handle<Y, S, T> {
     }
 }
 
-impl<Y, I: ?Sized, T> Handle<Y, NonNull<I>, T> {
+impl<I: ?Sized, T> Handle<(), NonNull<I>, T> {
     /// Resumes one of which every suspension is a [`Port::take`], with an address.
     #[inline(always)]
-    pub(crate) fn lend(&self, item: NonNull<I>) -> Turn<Y, T> {
+    pub(crate) fn lend(&self, item: NonNull<I>) -> Turn<(), T> {
         self.advance_with(pack(&ManuallyDrop::new(item)))
+    }
+
+    /// Goes on after a [`Channel::lend`] that has not found it suspended again.
+    pub(crate) fn after_lend(&self) -> Turn<(), T> {
+        self.drive(self.channel(), NOTHING)
     }
 }
 

@@ -3,7 +3,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use yieldfrom::pipe::{Receiver, sink};
+use yieldfrom::pipe::{
+    Receiver, Sender, count, filter, from_iter, head, inspect, map_ref, sink, source,
+};
 use yieldfrom::{Exception, Step, coroutine, generator};
 
 struct Counting;
@@ -97,4 +99,30 @@ fn a_pipeline_allocates_nothing_for_an_item() {
         0
     );
     assert_eq!(counter.close(), 405);
+}
+
+#[test]
+fn a_composed_pipeline_allocates_nothing_for_an_item_pushed_or_pulled() {
+    let pipeline = |items: u64| {
+        let source = source(move |out: &mut Sender<(u64, String)>| {
+            let mut item = (0, "a string".to_owned());
+            for n in 0..items {
+                item.0 = n;
+                out.send(&item)?;
+            }
+            Ok(())
+        });
+        let words = source
+            .pipe(filter(|item: &(u64, String)| item.0 % 3 > 0))
+            .pipe(head(u64::MAX));
+        words
+            .pipe(map_ref(|item: &(u64, String)| &*item.1))
+            .pipe(inspect(|_| ()))
+    };
+    let pushed = |items| of_the_second(|| assert!(pipeline(items).into(count()).is_ok()));
+    assert_eq!(pushed(10), pushed(1000));
+    let pulled = |items| of_the_second(|| assert!(pipeline(items).for_each(|_| ()).is_ok()));
+    assert_eq!(pulled(10), pulled(1000));
+    let iterated = of_the_second(|| assert_eq!(from_iter(0..1000).into_iter().count(), 1000));
+    assert!(iterated < 10, "{iterated} allocations");
 }

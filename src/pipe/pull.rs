@@ -65,7 +65,8 @@ impl<T: ?Sized> Pull<T> {
     ///
     /// # Errors
     ///
-    /// The first failure of a stage, once, after the items that come before it.
+    /// The failure of a stage, once, after the items that come before it. If several have failed, that of the last stage
+    /// among them.
     ///
     /// # Panics
     ///

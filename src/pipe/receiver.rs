@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ptr::NonNull;
-use std::rc::Rc;
 
 use crate::channel::Port;
 use crate::exception::Exception;
@@ -19,12 +18,15 @@ pub(crate) const CALLS_AFTER_CLOSE: u32 = 100;
 /// Whether items are pushed into the stage or it pulls them is not the body's business: in the first case `recv` waits for
 /// whoever sends, in the second it resumes the stage before this one.
 pub struct Receiver<'a, T: ?Sized> {
+    /// Where items come from if that is all there is to look after: they are pushed, nothing is measured, and there has been
+    /// no close. This is the way on which each instruction counts.
+    plain: Option<&'a Port<(), NonNull<T>>>,
     from: From<'a, T>,
     closed: bool,
     calls_after_close: u32,
     /// Why the stage before this one has ended, if it has failed.
     failure: Option<Exception>,
-    pub(crate) meter: Option<Rc<Meter<T>>>,
+    meter: Option<Meter<T>>,
 }
 
 enum From<'a, T: ?Sized> {
@@ -35,6 +37,10 @@ enum From<'a, T: ?Sized> {
 impl<'a, T: ?Sized> Receiver<'a, T> {
     fn new(from: From<'a, T>) -> Self {
         Self {
+            plain: match &from {
+                From::Push(port) => Some(port),
+                From::Pull(_) => None,
+            },
             from,
             closed: false,
             calls_after_close: 0,
@@ -45,7 +51,7 @@ impl<'a, T: ?Sized> Receiver<'a, T> {
 
     /// # Safety
     ///
-    /// Every message is the address of an item that stays borrowed until the body suspends on `port` again or ends.
+    /// What is sent is the address of an item that stays borrowed until the body suspends on `port` again or ends.
     #[inline]
     pub(crate) unsafe fn push(port: &'a Port<(), NonNull<T>>) -> Self {
         Self::new(From::Push(port))
@@ -53,6 +59,15 @@ impl<'a, T: ?Sized> Receiver<'a, T> {
 
     pub(crate) fn pull(upstream: &'a mut Pull<T>) -> Self {
         Self::new(From::Pull(upstream))
+    }
+
+    pub(crate) fn measure(&mut self, meter: Meter<T>) {
+        self.plain = None;
+        self.meter = Some(meter);
+    }
+
+    pub(crate) fn meter(&self) -> Option<&Meter<T>> {
+        self.meter.as_ref()
     }
 
     /// Why there were no more items, if the stage that sent them has failed.
@@ -70,63 +85,72 @@ impl<'a, T: ?Sized> Receiver<'a, T> {
     // that counts lines takes twice as long otherwise.
     #[inline(always)]
     pub fn recv(&mut self) -> Option<&T> {
-        if self.meter.is_some() {
-            self.recv_measured()
-        } else {
-            self.receive()
-        }
-    }
-
-    #[inline(always)]
-    fn receive(&mut self) -> Option<&T> {
-        if self.closed && self.is_patient() {
-            return None;
-        }
-        match &mut self.from {
-            From::Push(port) => match port.take(()) {
-                // SAFETY: the item is borrowed until this body suspends on this port again or ends, said our maker.
-                // It does so only here, and `&mut self` says that the item is not in use any more by then.
-                Ok(Some(item)) => Some(unsafe { item.as_ref() }),
-                Ok(None) => {
-                    self.closed = true;
-                    None
-                }
-                Err(NotCurrent) => outside(),
-            },
-            From::Pull(upstream) => match upstream.recv() {
-                Ok(Some(item)) => Some(item),
-                ended => {
-                    self.closed = true;
-                    self.failure = ended.err();
-                    None
-                }
-            },
+        let Some(port) = self.plain else {
+            return self.recv_otherwise();
+        };
+        match port.take(()) {
+            // SAFETY: the item is borrowed until this body suspends on this port again or ends, said our maker. It does so
+            // only here and in `receive`, and `&mut self` says that the item is not in use any more by then.
+            Ok(Some(item)) => Some(unsafe { item.as_ref() }),
+            Ok(None) => self.close(),
+            Err(NotCurrent) => outside(),
         }
     }
 
     #[cold]
-    #[inline(never)]
-    fn is_patient(&mut self) -> bool {
-        self.calls_after_close += 1;
-        if self.calls_after_close <= CALLS_AFTER_CLOSE {
-            return true;
-        }
-        // One that is pushed into suspends, which whoever closes it takes for what it is.
-        if let From::Pull(_) = self.from {
-            panic!("a stage asked for more items after the last one");
-        }
-        false
+    fn close(&mut self) -> Option<&T> {
+        self.plain = None;
+        self.closed = true;
+        None
     }
 
-    #[cold]
     #[inline(never)]
-    fn recv_measured(&mut self) -> Option<&T> {
-        let meter = self.meter.clone().expect("the caller has looked");
-        meter.leave();
-        let item = self.receive();
-        meter.enter(item);
+    fn recv_otherwise(&mut self) -> Option<&T> {
+        if let Some(meter) = &self.meter {
+            meter.leave();
+        }
+        let item = receive(
+            &mut self.from,
+            &mut self.closed,
+            &mut self.calls_after_close,
+            &mut self.failure,
+        );
+        if let Some(meter) = &self.meter {
+            meter.enter(item);
+        }
         item
     }
+}
+
+fn receive<'i, T: ?Sized>(
+    from: &'i mut From<'_, T>,
+    closed: &mut bool,
+    calls_after_close: &mut u32,
+    failure: &mut Option<Exception>,
+) -> Option<&'i T> {
+    if *closed {
+        *calls_after_close += 1;
+        if *calls_after_close <= CALLS_AFTER_CLOSE {
+            return None;
+        }
+        // One that is pushed into suspends below, which whoever closes it takes for what it is.
+        if let From::Pull(_) = from {
+            panic!("a stage asked for more items after the last one");
+        }
+    }
+    let item = match from {
+        // SAFETY: as in `recv`: our caller has an exclusive reference to the receiver, from which the item is borrowed.
+        From::Push(port) => port
+            .take(())
+            .unwrap_or_else(|NotCurrent| outside())
+            .map(|item| unsafe { item.as_ref() }),
+        From::Pull(upstream) => upstream.recv().unwrap_or_else(|exception| {
+            *failure = Some(exception);
+            None
+        }),
+    };
+    *closed |= item.is_none();
+    item
 }
 
 #[cold]

@@ -6,11 +6,11 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::io;
 use std::ptr::NonNull;
-use std::rc::Rc;
 
 use crate::co::Co;
 use crate::exception::Exception;
 use crate::pipe::receiver::CALLS_AFTER_CLOSE;
+use crate::pipe::sink::{Downstream, Push};
 use crate::pipe::stats::Meter;
 use crate::pipe::target::{Closed, Target};
 
@@ -19,13 +19,15 @@ use crate::pipe::target::{Closed, Target};
 /// One of bytes is also an [`io::Write`]: each write is an item.
 pub struct Sender<'a, T: ?Sized> {
     to: To<'a, T>,
+    /// Whether there is more to look after than that: a close, a meter.
+    is_careful: bool,
     closed: bool,
     calls_after_close: u32,
-    pub(crate) meter: Option<Rc<Meter<T>>>,
+    meter: Option<Meter<T>>,
 }
 
 enum To<'a, T: ?Sized> {
-    Push(&'a mut dyn Target<T>),
+    Push(Push<'a, T>),
     Pull(&'a Co<NonNull<T>, ()>),
 }
 
@@ -33,18 +35,29 @@ impl<'a, T: ?Sized> Sender<'a, T> {
     fn new(to: To<'a, T>) -> Self {
         Self {
             to,
+            is_careful: false,
             closed: false,
             calls_after_close: 0,
             meter: None,
         }
     }
 
-    pub(crate) fn push(target: &'a mut dyn Target<T>) -> Self {
-        Self::new(To::Push(target))
+    pub(crate) fn push(sink: &'a mut dyn Downstream<T>) -> Self {
+        Self::new(To::Push(Push::new(sink)))
     }
 
     pub(crate) fn pull(co: &'a Co<NonNull<T>, ()>) -> Self {
         Self::new(To::Pull(co))
+    }
+
+    pub(crate) fn measure(mut self, meter: Meter<T>) -> Self {
+        self.is_careful = true;
+        self.meter = Some(meter);
+        self
+    }
+
+    pub(crate) fn meter(&self) -> Option<&Meter<T>> {
+        self.meter.as_ref()
     }
 
     /// Lends `item` to the next stage and returns when that is done with it.
@@ -60,11 +73,49 @@ impl<'a, T: ?Sized> Sender<'a, T> {
     // Always inlined, as `Receiver::recv`.
     #[inline(always)]
     pub fn send(&mut self, item: &T) -> Result<(), Closed> {
-        if self.meter.is_some() {
-            self.send_measured(item)
-        } else {
-            self.pass(item)
+        if self.is_careful {
+            return self.send_carefully(item);
         }
+        let sent = self.pass(item);
+        if sent.is_err() {
+            self.close();
+        }
+        sent
+    }
+
+    #[inline(always)]
+    fn pass(&mut self, item: &T) -> Result<(), Closed> {
+        match &mut self.to {
+            To::Push(push) => push.send(item),
+            To::Pull(co) => hand_out(co, item),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn close(&mut self) {
+        self.is_careful = true;
+        self.closed = true;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_carefully(&mut self, item: &T) -> Result<(), Closed> {
+        // A body that is pulled and was told so hands nothing out any more, unless it does not listen at all: then whoever
+        // closes it takes what it hands out for what it is.
+        if self.closed && self.calls_after_close < CALLS_AFTER_CLOSE {
+            self.calls_after_close += 1;
+            return Err(Closed);
+        }
+        if let Some(meter) = &self.meter {
+            meter.send(item);
+        }
+        let sent = self.pass(item);
+        if let Some(meter) = &self.meter {
+            meter.resume();
+        }
+        self.closed |= sent.is_err();
+        sent
     }
 
     /// Sends every item.
@@ -80,32 +131,6 @@ impl<'a, T: ?Sized> Sender<'a, T> {
         items
             .into_iter()
             .try_for_each(|item| self.send(item.borrow()))
-    }
-
-    #[inline(always)]
-    fn pass(&mut self, item: &T) -> Result<(), Closed> {
-        let sent = match &mut self.to {
-            To::Push(target) => target.send(item),
-            To::Pull(co) => {
-                if self.closed && self.calls_after_close < CALLS_AFTER_CLOSE {
-                    self.calls_after_close += 1;
-                    return Err(Closed);
-                }
-                hand_out(co, item)
-            }
-        };
-        self.closed |= sent.is_err();
-        sent
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn send_measured(&mut self, item: &T) -> Result<(), Closed> {
-        let meter = self.meter.clone().expect("the caller has looked");
-        meter.send(item);
-        let sent = self.pass(item);
-        meter.resume();
-        sent
     }
 
     /// How a body ended that has returned `result`: to fail because nobody wanted more items is not to fail.

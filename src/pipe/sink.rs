@@ -5,9 +5,9 @@ use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
 use crate::builder::Builder;
-use crate::channel::{Port, State};
+use crate::channel::{Channel, Port, State};
 use crate::frame::{Handle, Outcome, Turn};
-use crate::frames::wake_to_drop;
+use crate::frames::{self, wake_to_drop};
 use crate::pipe::receiver::Receiver;
 use crate::pipe::stats::{Meter, Stats};
 use crate::pipe::target::{Closed, Target};
@@ -209,6 +209,75 @@ impl<T: ?Sized, R> Sink<T, R> {
             }
             Turn::Finished(Outcome::Panicked(payload)) => resume_unwind(payload),
         }
+    }
+}
+
+/// A sink as a [`Sender`](crate::pipe::Sender) sees it, whatever it returns.
+pub(crate) trait Downstream<T: ?Sized>: Target<T> {
+    /// Where it is resumed, after an item was sent; `None` if that is not all there is to do.
+    fn channel(&self) -> Option<NonNull<Channel<(), NonNull<T>>>>;
+
+    /// What is to be done if it was not suspended again.
+    fn after_lend(&mut self) -> Result<(), Closed>;
+}
+
+impl<T: ?Sized, R> Downstream<T> for Sink<T, R> {
+    fn channel(&self) -> Option<NonNull<Channel<(), NonNull<T>>>> {
+        let is_plain = frames::VISIBLE && self.meter.is_none();
+        is_plain.then(|| NonNull::from(self.handle.channel()))
+    }
+
+    #[cold]
+    fn after_lend(&mut self) -> Result<(), Closed> {
+        let turn = self.handle.after_lend();
+        self.settle(turn)
+    }
+}
+
+/// Sends into a sink without a call on the way to the switch.
+///
+/// `dyn` is for the first item and the last: on the way of the others each instruction counts, see the benchmark
+/// `pipelines`.
+pub(crate) struct Push<'a, T: ?Sized> {
+    /// Where the sink is resumed. `Some` while it is known to be suspended, and nobody else can change that: it is borrowed.
+    suspended: Option<NonNull<Channel<(), NonNull<T>>>>,
+    sink: &'a mut dyn Downstream<T>,
+}
+
+impl<'a, T: ?Sized> Push<'a, T> {
+    pub(crate) fn new(sink: &'a mut dyn Downstream<T>) -> Self {
+        Self {
+            suspended: None,
+            sink,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn send(&mut self, item: &T) -> Result<(), Closed> {
+        let Some(channel) = self.suspended else {
+            return self.send_otherwise(item);
+        };
+        // SAFETY: the channel is that of the sink, which is borrowed for as long as `self` lives. It is suspended, and every
+        // suspension of a sink is a `take`. Attacked by tests/pipes.rs.
+        match unsafe { channel.as_ref().lend(NonNull::from(item)) } {
+            true => Ok(()),
+            false => self.end(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_otherwise(&mut self, item: &T) -> Result<(), Closed> {
+        self.sink.send(item)?;
+        self.suspended = self.sink.channel();
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end(&mut self) -> Result<(), Closed> {
+        self.suspended = None;
+        self.sink.after_lend()
     }
 }
 

@@ -10,10 +10,9 @@ use crate::builder::Builder;
 use crate::exception::Exception;
 use crate::pipe::pull::{Items, Pull};
 use crate::pipe::sender::Sender;
-use crate::pipe::sink::Sink;
+use crate::pipe::sink::{Downstream, Sink};
 use crate::pipe::stage::{Drain, Stage, first};
 use crate::pipe::stats::{Meter, Stats};
-use crate::pipe::target::{Closed, Target};
 
 /// Makes a source of a body that sends items.
 ///
@@ -223,10 +222,10 @@ where
     ) -> (Result<(), Exception>, bool) {
         if let Some(meter) = meter {
             meter.resume();
-            sender.meter = Some(Rc::new(meter));
+            sender = sender.measure(meter);
         }
         let result = body(&mut sender);
-        if let Some(meter) = &sender.meter {
+        if let Some(meter) = sender.meter() {
             meter.leave();
         }
         (sender.settle(result), sender.is_closed())
@@ -240,7 +239,7 @@ where
 {
     fn push(self: Box<Self>, mut target: Box<dyn Drain<T>>) -> Result<(), Exception> {
         let Self { body, meter, .. } = *self;
-        let (result, is_closed) = Self::run(body, Sender::push(target.as_target()), meter);
+        let (result, is_closed) = Self::run(body, Sender::push(target.as_downstream()), meter);
         first(result, is_closed, target.finish())
     }
 
@@ -285,13 +284,6 @@ struct End<T: ?Sized, R, E> {
     answer: Rc<Cell<Option<R>>>,
 }
 
-impl<T: ?Sized, R, E> Target<T> for End<T, R, E> {
-    #[inline]
-    fn send(&mut self, item: &T) -> Result<(), Closed> {
-        self.sink.send(item)
-    }
-}
-
 impl<T: ?Sized, R, E: Into<Exception>> Drain<T> for End<T, R, E> {
     fn finish(self: Box<Self>) -> Result<(), Exception> {
         let answer = self.sink.close().map_err(Into::into)?;
@@ -299,8 +291,8 @@ impl<T: ?Sized, R, E: Into<Exception>> Drain<T> for End<T, R, E> {
         Ok(())
     }
 
-    fn as_target(&mut self) -> &mut dyn Target<T> {
-        self
+    fn as_downstream(&mut self) -> &mut dyn Downstream<T> {
+        &mut self.sink
     }
 }
 

@@ -4,16 +4,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::rc::Rc;
 
 use crate::builder::Builder;
 use crate::exception::Exception;
 use crate::pipe::pull::Pull;
 use crate::pipe::receiver::Receiver;
 use crate::pipe::sender::Sender;
-use crate::pipe::sink::Sink;
+use crate::pipe::sink::{Downstream, Sink};
 use crate::pipe::stats::{Meter, Stats};
-use crate::pipe::target::Target;
 use crate::stack::StackError;
 
 /// Makes a stage of a body that receives items and sends items on.
@@ -142,7 +140,7 @@ impl<T: ?Sized + 'static, U: ?Sized + 'static> Stage<T, U> {
     ) -> Result<Box<dyn Drain<T>>, StackError> {
         let builder = self.builder.clone();
         let mut sink = builder.sink(move |receiver| {
-            let sender = Sender::push(target.as_target());
+            let sender = Sender::push(target.as_downstream());
             let (result, is_closed) = self.run(receiver, sender);
             first(result, is_closed, target.finish())
         });
@@ -186,17 +184,17 @@ impl<T: ?Sized + 'static, U: ?Sized + 'static> Stage<T, U> {
         mut sender: Sender<U>,
     ) -> (Result<(), Exception>, bool) {
         if let Some(sent) = self.sent {
-            receiver.meter = Some(Rc::new(sent.other_end()));
-            sender.meter = Some(Rc::new(sent));
+            receiver.measure(sent.other_end());
+            sender = sender.measure(sent);
         } else if let Some(received) = self.received {
-            sender.meter = Some(Rc::new(received.other_end()));
-            receiver.meter = Some(Rc::new(received));
+            sender = sender.measure(received.other_end());
+            receiver.measure(received);
         }
-        if let Some(meter) = &receiver.meter {
+        if let Some(meter) = receiver.meter() {
             meter.resume();
         }
         let result = (self.body)(receiver, &mut sender);
-        if let Some(meter) = &receiver.meter {
+        if let Some(meter) = receiver.meter() {
             meter.leave();
         }
         (sender.settle(result), sender.is_closed())
@@ -217,11 +215,11 @@ pub(crate) fn first<R>(
 }
 
 /// The rest of a pipeline, for the stage before it.
-pub(crate) trait Drain<T: ?Sized>: Target<T> {
+pub(crate) trait Drain<T: ?Sized> {
     /// Closes it, and says whether it has failed.
     fn finish(self: Box<Self>) -> Result<(), Exception>;
 
-    fn as_target(&mut self) -> &mut dyn Target<T>;
+    fn as_downstream(&mut self) -> &mut dyn Downstream<T>;
 }
 
 impl<T: ?Sized> Drain<T> for Sink<T, Result<(), Exception>> {
@@ -229,7 +227,7 @@ impl<T: ?Sized> Drain<T> for Sink<T, Result<(), Exception>> {
         self.close()
     }
 
-    fn as_target(&mut self) -> &mut dyn Target<T> {
+    fn as_downstream(&mut self) -> &mut dyn Downstream<T> {
         self
     }
 }

@@ -11,7 +11,7 @@ use crate::exception::Exception;
 use crate::pipe::receiver::Receiver;
 use crate::pipe::sender::Sender;
 use crate::pipe::stage::Stage;
-use crate::pipe::stages::block;
+use crate::pipe::stages::split;
 
 /// Sends on what `f` makes of each item.
 ///
@@ -259,7 +259,7 @@ where
 {
     Builder::named("split_lines").stage(|items: &mut Receiver<T>, out: &mut Sender<[u8]>| {
         while let Some(item) = items.recv() {
-            for line in block::split_lines(item.as_ref()) {
+            for line in split::split_lines(item.as_ref()) {
                 out.send(line)?;
             }
         }

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
-use memchr::memchr;
+use crate::pipe::stages::split::split_lines;
 
 /// Whole lines, many at once: what a stage searches in one go.
 ///
@@ -44,20 +44,6 @@ impl Block {
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         split_lines(self)
     }
-}
-
-/// The lines in `bytes`, without the `\n`.
-pub(crate) fn split_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let end = memchr(b'\n', rest).unwrap_or(rest.len());
-        let line = &rest[..end];
-        rest = rest.get(end + 1..).unwrap_or_default();
-        Some(line)
-    })
 }
 
 impl Deref for Block {

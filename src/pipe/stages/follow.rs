@@ -152,7 +152,7 @@ impl Tail {
             buffer: Vec::new(),
             range: 0..0,
             number: 0,
-            offset: position,
+            base: position,
             path: Some(Arc::clone(path)),
         };
         Ok(Self {
@@ -178,10 +178,11 @@ impl Tail {
             let (mut start, mut searched) = (0, begun);
             while let Some(found) = memchr(b'\n', &self.line.buffer[searched..]) {
                 searched += found + 1;
-                self.send(start..searched - 1, searched - start, out)?;
+                self.send(start..searched - 1, out)?;
                 start = searched;
             }
             self.line.buffer.drain(..start);
+            self.line.base += start as u64;
         }
     }
 
@@ -189,23 +190,17 @@ impl Tail {
     fn send_rest(&mut self, out: &mut Sender<Line>) -> Result<(), Exception> {
         let rest = self.line.buffer.len();
         if rest > 0 {
-            self.send(0..rest, rest, out)?;
+            self.send(0..rest, out)?;
             self.line.buffer.clear();
+            self.line.base += rest as u64;
         }
         Ok(())
     }
 
-    /// Sends the line in `range`, which takes `len` bytes of the file.
-    fn send(
-        &mut self,
-        range: Range<usize>,
-        len: usize,
-        out: &mut Sender<Line>,
-    ) -> Result<(), Exception> {
+    fn send(&mut self, range: Range<usize>, out: &mut Sender<Line>) -> Result<(), Exception> {
         self.line.range = range;
         self.line.number += 1;
         out.send(&self.line)?;
-        self.line.offset += len as u64;
         Ok(())
     }
 
@@ -238,7 +233,7 @@ impl Tail {
     /// Goes on at the start of a file.
     fn restart(&mut self) {
         self.position = 0;
-        (self.line.number, self.line.offset) = (0, 0);
+        (self.line.number, self.line.base) = (0, 0);
     }
 }
 

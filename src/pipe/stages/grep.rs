@@ -12,6 +12,7 @@ use crate::builder::Builder;
 use crate::pipe::receiver::Receiver;
 use crate::pipe::sender::Sender;
 use crate::pipe::stage::Stage;
+use crate::pipe::stages::split::split_lines;
 
 /// What lines are searched for: says of a line whether it matches.
 ///
@@ -34,6 +35,16 @@ pub trait Pattern {
             start = end + 1;
         }
         None
+    }
+
+    /// How many lines in `lines`, which are whole lines, match.
+    fn count_lines(&self, lines: &[u8]) -> u64 {
+        let (mut rest, mut count) = (lines, 0);
+        while let Some(line) = self.find_line(rest) {
+            count += 1;
+            rest = rest.get(line.end + 1..).unwrap_or_default();
+        }
+        count
     }
 }
 
@@ -79,6 +90,24 @@ impl Pattern for Literal {
             return None;
         }
         Some(line_start(lines, at)..line_end(lines, at + needle.len()))
+    }
+
+    /// Where the lines start need not be known.
+    fn count_lines(&self, lines: &[u8]) -> u64 {
+        let needle = self.0.needle();
+        if needle.is_empty() {
+            return split_lines(lines).count() as u64;
+        }
+        if memchr(b'\n', needle).is_some() {
+            return 0;
+        }
+        let (mut rest, mut count) = (lines, 0);
+        while let Some(at) = self.0.find(rest) {
+            count += 1;
+            let end = line_end(rest, at + needle.len());
+            rest = rest.get(end + 1..).unwrap_or_default();
+        }
+        count
     }
 }
 
@@ -214,12 +243,7 @@ where
     let pattern = pattern.into_pattern();
     Builder::named("count_matches").stage(move |blocks: &mut Receiver<T>, out: &mut Sender<u64>| {
         while let Some(block) = blocks.recv() {
-            let (mut rest, mut lines) = (block.as_ref(), 0);
-            while let Some(line) = pattern.find_line(rest) {
-                lines += 1;
-                rest = rest.get(line.end + 1..).unwrap_or_default();
-            }
-            out.send(&lines)?;
+            out.send(&pattern.count_lines(block.as_ref()))?;
         }
         Ok(())
     })

@@ -22,7 +22,8 @@ pub struct Line {
     pub(crate) buffer: Vec<u8>,
     pub(crate) range: Range<usize>,
     pub(crate) number: u64,
-    pub(crate) offset: u64,
+    /// Where the buffer starts in the file or stream.
+    pub(crate) base: u64,
     pub(crate) path: Option<Arc<Path>>,
 }
 
@@ -54,7 +55,7 @@ impl Line {
 
     /// Where it starts in its file or stream, in bytes.
     pub fn offset(&self) -> u64 {
-        self.offset
+        self.base + self.range.start as u64
     }
 
     /// The file it is from, if it was read by path.
@@ -85,7 +86,7 @@ impl Clone for Line {
             buffer: self.as_bytes().to_vec(),
             range: 0..self.len(),
             number: self.number,
-            offset: self.offset,
+            base: self.offset(),
             path: self.path.clone(),
         }
     }

@@ -1,7 +1,5 @@
 //! The sources, stages and sinks that come with this crate.
 
-#![forbid(unsafe_code)]
-
 pub(crate) mod adapt;
 pub(crate) mod block;
 pub(crate) mod fan;
@@ -16,4 +14,5 @@ pub(crate) mod reader;
 #[cfg(feature = "regex")]
 pub(crate) mod regex;
 pub(crate) mod sinks;
+pub(crate) mod split;
 pub(crate) mod text;

@@ -11,6 +11,9 @@ use crate::pipe::pull::Pull;
 use crate::pipe::sender::Sender;
 use crate::pipe::source::Source;
 
+/// Compressors are made on the stack and moved to the heap; without optimisation, flate2's needs more than 256 KiB there.
+const STACK_SIZE: usize = 1 << 20;
+
 /// Makes a reader of what a body writes: a writer becomes a reader.
 ///
 /// Libraries that compress, encrypt or encode mostly write into a `Write`. With this, their output is read where a `Read`
@@ -34,6 +37,9 @@ use crate::pipe::source::Source;
 /// # }
 /// ```
 ///
+/// The body has a stack of 1 MiB; for another size, make a [source](crate::pipe::source()) with a
+/// [`Builder`](crate::Builder) and [read that](Source::into_reader).
+///
 /// Each write becomes at least one read; put a [`BufWriter`](io::BufWriter) into the body where writes are small.
 ///
 /// # Errors
@@ -45,6 +51,7 @@ where
     F: FnOnce(&mut dyn Write) -> io::Result<()> + 'static,
 {
     let source = Builder::named("read_from")
+        .stack_size(STACK_SIZE)
         .source(move |out: &mut Sender<[u8]>| body(out).map_err(Exception::from));
     source.into_reader()
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr_iter, memrchr};
 
 use crate::builder::Builder;
 use crate::exception::Exception;
@@ -18,6 +18,7 @@ use crate::pipe::sender::Sender;
 use crate::pipe::source::Source;
 use crate::pipe::stages::block::Block;
 use crate::pipe::stages::line::Line;
+use crate::pipe::stages::split::Newlines;
 use crate::pipe::target::Closed;
 
 /// How much is read at once, in bytes: what fits into the nearest caches together with what a search needs.
@@ -350,7 +351,7 @@ fn fresh_line() -> Line {
         buffer: Vec::new(),
         range: 0..0,
         number: 0,
-        offset: 0,
+        base: 0,
         path: None,
     }
 }
@@ -362,26 +363,24 @@ fn send_lines(
     size: Size,
     out: &mut Sender<Line>,
 ) -> Result<(), Stopped> {
-    (line.number, line.offset, line.range) = (0, 0, 0..0);
-    // The next line starts at `next`; up to `searched` no byte ends it; up to `filled` there is data.
-    let (mut next, mut searched, mut filled) = (0, 0, 0);
-    // Where the buffer starts in the stream.
-    let mut base = 0;
+    (line.number, line.base, line.range) = (0, 0, 0..0);
+    // The next line starts at `next`; up to `filled` there is data.
+    let (mut next, mut filled) = (0, 0);
+    let mut newlines = Newlines::default();
     loop {
-        while let Some(found) = memchr(b'\n', &line.buffer[searched..filled]) {
-            let end = searched + found;
+        while let Some(end) = newlines.find(&line.buffer[..filled]) {
             line.range = next..end;
             line.number += 1;
-            line.offset = base + next as u64;
-            (next, searched) = (end + 1, end + 1);
+            next = end + 1;
             check_length(&line.range, line.number, size.max_line)?;
             out.send(line)?;
         }
         check_length(&(next..filled), line.number + 1, size.max_line)?;
         line.buffer.copy_within(next..filled, 0);
-        base += next as u64;
+        line.base += next as u64;
         filled -= next;
-        (next, searched) = (0, filled);
+        next = 0;
+        newlines = Newlines::from(filled);
         let read = fill(reader, &mut line.buffer, filled, size);
         if let Ok(1..) = read {
             filled += read?;
@@ -390,7 +389,6 @@ fn send_lines(
         if filled > 0 {
             line.range = 0..filled;
             line.number += 1;
-            line.offset = base;
             out.send(line)?;
         }
         read?;
