@@ -4,6 +4,7 @@ mod contestant;
 mod count;
 mod measure;
 mod peers;
+mod progress;
 mod serve;
 mod table;
 mod work;

@@ -3,10 +3,10 @@
 //! What disturbs a measurement makes it longer, never shorter, and comes and goes in the course of a run. So everybody
 //! takes turns at everything, and the minimum counts.
 
-use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use crate::contestant::Contestant;
+use crate::progress::progress;
 use crate::work::{NODES, Work};
 
 #[derive(Clone, Copy)]
@@ -58,15 +58,6 @@ pub fn measure(contestants: &mut [Contestant], works: &[Work], effort: Effort) -
     }
     progress("");
     entries
-}
-
-/// Shows on a terminal what is going on.
-fn progress(text: &str) {
-    let mut stderr = io::stderr();
-    if stderr.is_terminal() {
-        // The table does not depend on it.
-        let _ = write!(stderr, "\r\x1b[K{text}");
-    }
 }
 
 /// How many operations fill the window.

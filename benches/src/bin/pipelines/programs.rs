@@ -1,0 +1,126 @@
+//! The programs that do the same, as their users run them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::contestant::How::There;
+use crate::contestant::{Contestant, Kind};
+use crate::search::{Search, Syntax};
+
+/// In two locales, of which the faster one counts.
+pub const GREP: &str = "GNU grep";
+const GREP_UTF_8: &str = "GNU grep (C.UTF-8)";
+const GREP_C: &str = "GNU grep (C)";
+pub const RG: &str = "rg -j1 --no-mmap";
+pub const RG_MMAP: &str = "rg -j1";
+
+/// Those that are there, and their versions.
+pub fn all() -> (Vec<Contestant>, Vec<String>) {
+    let mut all = Vec::new();
+    let mut versions = Vec::new();
+    let mut add = |program: &str, version: Option<String>, contestants: &[Contestant]| {
+        match version {
+            Some(version) => {
+                versions.push(version);
+                all.extend_from_slice(contestants);
+            }
+            None => eprintln!("!!! {program} is missing: what needs it is SKIPPED"),
+        };
+    };
+    add(
+        GREP,
+        first_line("grep", &["--version"]).filter(|version| version.contains("GNU")),
+        &[
+            Contestant::new(
+                GREP_UTF_8,
+                Kind::Blocks,
+                There(|p, s| grep("C.UTF-8", p, s)),
+            ),
+            Contestant::new(GREP_C, Kind::Blocks, There(|p, s| grep("C", p, s))),
+        ],
+    );
+    add(
+        "ripgrep (rg; `cargo install ripgrep` installs it)",
+        first_line("rg", &["--no-config", "--version"]),
+        &[
+            Contestant::new(RG, Kind::Blocks, There(|p, s| rg(&["--no-mmap"], p, s))),
+            Contestant::new(RG_MMAP, Kind::Blocks, There(|p, s| rg(&[], p, s))),
+        ],
+    );
+    add(
+        "Python 3 (python3)",
+        python().map(|(_, version)| format!("CPython {version}")),
+        &[Contestant::new(
+            "CPython coroutines",
+            Kind::Lines,
+            There(cpython),
+        )],
+    );
+    (all, versions)
+}
+
+/// The first line of what a program prints, if there is such a program.
+fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new(program);
+    command.args(arguments).stderr(Stdio::null());
+    let output = command.output().ok().filter(|o| o.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().next().map(String::from)
+}
+
+fn grep(locale: &str, path: &Path, search: &Search) -> Command {
+    let mut command = Command::new("grep");
+    command
+        .env("LC_ALL", locale)
+        .arg("-c")
+        .args(match search.syntax {
+            Syntax::Literal => ["-F"].as_slice(),
+            Syntax::IgnoreCase => &["-F", "-i"],
+            Syntax::Regex => &["-E"],
+        });
+    command.args(["-e", search.pattern, "--"]).arg(path);
+    command
+}
+
+fn rg(options: &[&str], path: &Path, search: &Search) -> Command {
+    let mut command = Command::new("rg");
+    let syntax = match search.syntax {
+        Syntax::Literal => ["-F"].as_slice(),
+        Syntax::IgnoreCase => &["-F", "-i"],
+        Syntax::Regex => &[],
+    };
+    command.args(["--no-config", "-c", "-j1"]).args(options);
+    command.args(syntax).args(["-e", search.pattern, "--"]);
+    command.arg(path);
+    command
+}
+
+fn cpython(path: &Path, search: &Search) -> Command {
+    let (program, _) = python().expect("it is asked for first");
+    let mut command = Command::new(program);
+    command.args(["-c", include_str!("grep.py")]);
+    command.arg(match search.syntax {
+        Syntax::Literal => "literal",
+        Syntax::IgnoreCase => "ignore-case",
+        Syntax::Regex => "regex",
+    });
+    command.arg(search.pattern).arg(path);
+    command
+}
+
+/// The interpreter itself and its version. What is on the path may be a script that looks for it.
+fn python() -> Option<(&'static str, &'static str)> {
+    static FOUND: OnceLock<Option<(String, String)>> = OnceLock::new();
+    const WHERE: &str = "import sys; print(sys.executable, sys.version.split()[0], sep='\\t')";
+    let found = FOUND.get_or_init(|| {
+        let ask = |program| first_line(program, &["-c", WHERE]);
+        // 3.13 is the reference elsewhere.
+        let line = ask("python3.13").or_else(|| ask("python3"))?;
+        let (program, version) = line.split_once('\t')?;
+        Some((program.into(), version.into()))
+    });
+    found
+        .as_ref()
+        .map(|(program, version)| (program.as_str(), version.as_str()))
+}
