@@ -45,6 +45,7 @@ const MODULES: &[&str] = &[
     "pipe/stages/split",
     "pipe/stages/line",
     "pipe/stages/block",
+    "pipe/stages/span",
     "pipe/stages/text",
     "pipe/stages/files",
     "pipe/stages/follow",

@@ -13,10 +13,10 @@ use proptest::test_runner::FileFailurePersistence;
 
 use yieldfrom::pipe::{
     Block, Follow, Line, Literal, NotUtf8, Pattern, ReadError, Receiver, Sender, Sink, Source,
-    Stage, Text, batch, blocks, blocks_of, broadcast, chain, collect, count, count_matches,
+    Span, Stage, Text, batch, blocks, blocks_of, broadcast, chain, collect, count, count_matches,
     deliver, filter, flat_map, fold, from_iter, grep, grep_blocks, head, inspect, lines, lines_of,
-    map, map_ref, merge, merge_by, parallel, read_from, sink, skip, source, split_lines, stage,
-    sum, tail, take_while, tee, try_map, uniq, uniq_count, utf8, utf8_lossy, walk, write,
+    map, map_ref, merge, merge_by, parallel, read_from, sink, skip, source, spans, split_lines,
+    stage, sum, tail, take_while, tee, try_map, uniq, uniq_count, utf8, utf8_lossy, walk, write,
     write_raw,
 };
 use yieldfrom::{Coroutine, Exception, coroutine};
@@ -363,12 +363,16 @@ fn a_line_knows_where_it_is_from() {
             (&*paths[2], 1, 0, "x\r")
         ]
     );
+    // A line without `\n` is known to be whole only at the end, and is a block of its own.
     let all: Vec<Block> = blocks_of(paths.clone()).into(collect()).unwrap();
     let seen: Vec<_> = all
         .iter()
         .map(|block| (block.path().unwrap(), block.offset(), block.lines().count()))
         .collect();
-    assert_eq!(seen, [(&*paths[0], 0, 3), (&*paths[2], 0, 1)]);
+    assert_eq!(
+        seen,
+        [(&*paths[0], 0, 2), (&*paths[0], 3, 1), (&*paths[2], 0, 1)]
+    );
 }
 
 #[test]
@@ -473,6 +477,49 @@ fn a_line_beyond_the_limit_is_an_error_and_the_ones_before_it_are_sent() {
         error.downcast::<ReadError>().unwrap().line_too_long(),
         Some(3)
     );
+}
+
+proptest! {
+    #![proptest_config(config("stages"))]
+
+    #[test]
+    fn spans_are_together_the_text_whatever_their_size(text in text(), bytes in 1_u64..200, threads in 1_usize..4) {
+        let folder = Folder::new();
+        let paths = [folder.write("a", &text), folder.write("empty", ""), folder.write("b", "one\ntwo")];
+        let read = |spans: Source<Span>| spans.pipe(Text::new().block_size(4096).read_spans());
+        let all: Vec<Block> = spans(paths.clone(), bytes).pipe(parallel(threads, read)).into(collect()).unwrap();
+        for (path, text) in paths.iter().zip([&text[..], b"", b"one\ntwo"]) {
+            let mut seen = Vec::new();
+            for block in all.iter().filter(|block| block.path() == Some(&**path)) {
+                prop_assert_eq!(block.offset(), seen.len() as u64);
+                seen.extend_from_slice(block);
+                prop_assert!(block.ends_with(b"\n") || seen.len() == text.len());
+            }
+            prop_assert_eq!(seen, text);
+        }
+    }
+}
+
+#[test]
+fn a_span_of_a_file_that_is_gone_is_named() {
+    let folder = Folder::new();
+    let path = folder.0.join("missing");
+    let error = spans([path.clone()], 100)
+        .pipe(Text::new().read_spans())
+        .into(count())
+        .unwrap_err();
+    assert_eq!(
+        error.downcast_ref::<ReadError>().unwrap().path(),
+        Some(&*path)
+    );
+    let seen = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&seen);
+    let text = Text::new().on_error(move |_| counted.set(counted.get() + 1));
+    let good = folder.write("good", "1\n2\n");
+    let lines = spans([path, good], 2)
+        .pipe(text.read_spans())
+        .pipe(split_lines());
+    assert_eq!((lines.into(count()).unwrap(), seen.get()), (2, 1));
 }
 
 #[test]

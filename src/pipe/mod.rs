@@ -71,6 +71,7 @@ pub use stages::reader::{SourceReader, read_from};
 #[cfg(feature = "regex")]
 pub use stages::regex::LineRegex;
 pub use stages::sinks::{collect, count, deliver, fold, print, sum, write, write_raw};
-pub use stages::text::{ReadError, Text, blocks, blocks_of, lines, lines_of};
+pub use stages::span::{Span, spans};
+pub use stages::text::{ReadError, Text, blocks, blocks_of, lines, lines_of, read_spans};
 pub use stats::{StageStats, Stats};
 pub use target::{Closed, Target};

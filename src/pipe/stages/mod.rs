@@ -14,5 +14,6 @@ pub(crate) mod reader;
 #[cfg(feature = "regex")]
 pub(crate) mod regex;
 pub(crate) mod sinks;
+pub(crate) mod span;
 pub(crate) mod split;
 pub(crate) mod text;

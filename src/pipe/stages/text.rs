@@ -14,10 +14,13 @@ use memchr::{memchr_iter, memrchr};
 
 use crate::builder::Builder;
 use crate::exception::Exception;
+use crate::pipe::receiver::Receiver;
 use crate::pipe::sender::Sender;
 use crate::pipe::source::Source;
+use crate::pipe::stage::Stage;
 use crate::pipe::stages::block::Block;
 use crate::pipe::stages::line::Line;
+use crate::pipe::stages::span::Span;
 use crate::pipe::stages::split::Newlines;
 use crate::pipe::target::Closed;
 
@@ -137,7 +140,7 @@ impl Text {
         Builder::named("blocks").source(move |out: &mut Sender<Block>| {
             let mut reader = reader;
             let mut buffers = Buffers::default();
-            let ended = send_blocks(&mut reader, &mut buffers, &None, self.size, out);
+            let ended = send_blocks(&mut reader, &mut buffers, &None, 0, self.size, out);
             self.settle(ended, &None)
         })
     }
@@ -153,12 +156,32 @@ impl Text {
                 let file = File::open(path.as_ref()).map_err(Stopped::from);
                 let path: Option<Arc<Path>> = Some(path.as_ref().into());
                 let ended = file.and_then(|mut file| {
-                    send_blocks(&mut file, &mut buffers, &path, self.size, out)
+                    send_blocks(&mut file, &mut buffers, &path, 0, self.size, out)
                 });
                 self.settle(ended, &path)?;
             }
             Ok(())
         })
+    }
+
+    /// As [`read_spans`](crate::pipe::read_spans()).
+    pub fn read_spans(mut self) -> Stage<Span, Block> {
+        Builder::named("read_spans").stage(
+            move |spans: &mut Receiver<Span>, out: &mut Sender<Block>| {
+                let mut buffers = Buffers::default();
+                while let Some(span) = spans.recv() {
+                    let path = Some(Arc::clone(&span.path));
+                    let ended = span
+                        .open()
+                        .map_err(Stopped::from)
+                        .and_then(|(start, mut file)| {
+                            send_blocks(&mut file, &mut buffers, &path, start, self.size, out)
+                        });
+                    self.settle(ended, &path)?;
+                }
+                Ok(())
+            },
+        )
     }
 
     /// Reports or returns what has gone wrong with one file.
@@ -234,6 +257,11 @@ where
     P: IntoIterator<Item: AsRef<Path>> + 'static,
 {
     Text::new().blocks_of(paths)
+}
+
+/// Reads the lines that start in each [`Span`] of a file, in blocks.
+pub fn read_spans() -> Stage<Span, Block> {
+    Text::new().read_spans()
 }
 
 /// A file or stream could not be read.
@@ -456,15 +484,16 @@ impl Buffers {
     }
 }
 
-/// Sends the lines of `reader` in blocks. What has been read when an error comes is sent before it is returned.
+/// Sends the lines of `reader`, which starts at `offset`, in blocks. What has been read when an error comes is sent before it is returned.
 fn send_blocks(
     reader: &mut impl Read,
     buffers: &mut Buffers,
     path: &Option<Arc<Path>>,
+    mut offset: u64,
     size: Size,
     out: &mut Sender<Block>,
 ) -> Result<(), Stopped> {
-    let (mut offset, mut number) = (0, 0);
+    let mut number = 0;
     // Where in the current buffer the line lies that has begun.
     let mut begun = 0..0;
     loop {

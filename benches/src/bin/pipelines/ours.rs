@@ -1,12 +1,14 @@
-//! The same work with this crate: the reader drives, coroutines are sent what it has read.
+//! The same work with this crate.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use memchr::memchr;
-use yieldfrom::pipe::{Receiver, Sink, sink};
+use yieldfrom::pipe::{
+    LineRegex, Literal, Source, Span, blocks, count, count_matches, grep, lines, parallel,
+    read_spans, spans, sum,
+};
 
-use crate::blocks::Blocks;
 use crate::contestant::Kind::{Blocks as InBlocks, Lines};
 use crate::contestant::{Contestant, How::Here};
 use crate::search::Pattern;
@@ -24,54 +26,43 @@ pub fn all() -> [Contestant; 3] {
 }
 
 fn per_line(path: &Path, pattern: &Pattern) -> io::Result<u64> {
-    let mut target = match pattern.clone() {
-        Pattern::Literal(finder) => grep(move |line| finder.find(line).is_some(), count()),
-        Pattern::Regex(regex) => grep(move |line| regex.is_match(line), count()),
+    let lines = lines(File::open(path)?);
+    Ok(match pattern {
+        Pattern::Literal(finder) => lines.pipe(grep(literal(finder))).into(count())?,
+        Pattern::Regex(regex) => lines.pipe(grep(line_regex(regex))).into(count())?,
+    })
+}
+
+fn per_block(path: &Path, pattern: &Pattern) -> io::Result<u64> {
+    let blocks = blocks(File::open(path)?);
+    Ok(match pattern {
+        Pattern::Literal(finder) => blocks.pipe(count_matches(literal(finder))).into(sum())?,
+        Pattern::Regex(regex) => blocks.pipe(count_matches(line_regex(regex))).into(sum())?,
+    })
+}
+
+/// How much of the file a thread is given at once, in bytes.
+const SPAN: u64 = 4 << 20;
+
+fn on_two_cores(path: &Path, pattern: &Pattern) -> io::Result<u64> {
+    let spans = spans([path.to_owned()], SPAN);
+    let counts = match pattern.clone() {
+        Pattern::Literal(finder) => spans.pipe(parallel(2, move |spans: Source<Span>| {
+            let pattern = literal(&finder);
+            spans.pipe(read_spans()).pipe(count_matches(pattern))
+        })),
+        Pattern::Regex(regex) => spans.pipe(parallel(2, move |spans: Source<Span>| {
+            let pattern = line_regex(&regex);
+            spans.pipe(read_spans()).pipe(count_matches(pattern))
+        })),
     };
-    let mut blocks = Blocks::open(path)?;
-    while let Some(mut rest) = blocks.next()? {
-        while !rest.is_empty() {
-            let end = memchr(b'\n', rest).unwrap_or(rest.len());
-            if target.send(&rest[..end]).is_err() {
-                return Ok(target.close());
-            }
-            rest = rest.get(end + 1..).unwrap_or_default();
-        }
-    }
-    Ok(target.close())
+    Ok(counts.into(sum())?)
 }
 
-/// Sends on the lines that `selects` says.
-fn grep<R: 'static>(
-    selects: impl Fn(&[u8]) -> bool + 'static,
-    mut target: Sink<[u8], R>,
-) -> Sink<[u8], R> {
-    sink(move |lines: &mut Receiver<[u8]>| {
-        while let Some(line) = lines.recv() {
-            if selects(line) && target.send(line).is_err() {
-                break;
-            }
-        }
-        target.close()
-    })
+fn literal(finder: &memchr::memmem::Finder) -> Literal {
+    Literal::new(finder.needle())
 }
 
-fn count() -> Sink<[u8], u64> {
-    sink(|lines: &mut Receiver<[u8]>| {
-        let mut count = 0;
-        while lines.recv().is_some() {
-            count += 1;
-        }
-        count
-    })
-}
-
-/// Not there yet.
-fn per_block(_: &Path, _: &Pattern) -> io::Result<u64> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Not there yet.
-fn on_two_cores(_: &Path, _: &Pattern) -> io::Result<u64> {
-    Err(io::ErrorKind::Unsupported.into())
+fn line_regex(regex: &regex::bytes::Regex) -> LineRegex {
+    LineRegex::new(regex.as_str()).expect("it was compiled before")
 }

@@ -1,7 +1,7 @@
 //! What is searched for.
 
 use memchr::memmem::Finder;
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 
 #[derive(Clone, Copy)]
 pub struct Search {
@@ -54,11 +54,9 @@ impl Search {
     pub fn compile(&self) -> Result<Pattern, regex::Error> {
         Ok(match self.syntax {
             Syntax::Literal => Pattern::Literal(Box::new(Finder::new(self.pattern))),
-            Syntax::IgnoreCase => Pattern::Regex(
-                RegexBuilder::new(&regex::escape(self.pattern))
-                    .case_insensitive(true)
-                    .build()?,
-            ),
+            Syntax::IgnoreCase => {
+                Pattern::Regex(Regex::new(&format!("(?i){}", regex::escape(self.pattern)))?)
+            }
             Syntax::Regex => Pattern::Regex(Regex::new(self.pattern)?),
         })
     }
