@@ -1,4 +1,4 @@
-//! A source that follows a growing file, as `tail -f`. In Python:
+//! Follows a growing log, and shows how often each pattern has come. In Python:
 //!
 //! ```python
 //! def follow(file, target):
@@ -11,142 +11,167 @@
 //!
 //! log = open("access.log")
 //! log.seek(0, os.SEEK_END)
-//! follow(log, grep("python", printer()))
+//! follow(log, broadcast([grep("python", counter("python")), grep("error", counter("error"))]))
 //! ```
 //!
-//! Look at `wait`, which is called at the end of the file: for a real file it sleeps, in the demonstration it plays
-//! the program that writes the log, so that nothing sleeps and all comes to an end. A line that is half written is
-//! not sent before the rest has come, where the Python above sends two halves.
+//! Look at the one expression in `watch`: each line of the log is lent to every grep in turn, and nothing is copied. The
+//! source survives what happens to logs: they are truncated and rotated, and their last line is often but half
+//! written. The demonstration does all that to a log of its own whenever there is nothing new, instead of sleeping.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::thread;
-use std::time::Duration;
 
-use yieldfrom::pipe::{Receiver, Sink, sink};
+use yieldfrom::Exception;
+use yieldfrom::pipe::{Follow, Line, Receiver, Sink, broadcast, grep, sink};
 
-type Stage = Sink<str, io::Result<()>>;
+/// How often each pattern has come.
+struct Screen {
+    counts: RefCell<Vec<(String, u64)>>,
+    is_terminal: bool,
+}
 
-/// Sends each line of `file` to `target`, until that wants no more or `wait` says that the file will not grow.
-fn follow(
-    mut file: impl BufRead,
-    mut wait: impl FnMut() -> io::Result<bool>,
-    mut target: Stage,
-) -> io::Result<()> {
-    let mut line = Vec::new();
-    loop {
-        file.read_until(b'\n', &mut line)?;
-        if line.ends_with(b"\n") {
-            line.pop();
-            if target.send(&String::from_utf8_lossy(&line)).is_err() {
-                break;
-            }
-            line.clear();
-        } else if !wait()? {
-            break;
-        }
+impl Screen {
+    fn count(&self, index: usize) -> io::Result<()> {
+        self.counts.borrow_mut()[index].1 += 1;
+        self.show()
     }
-    target.close()
+
+    /// On a terminal always in the same line, else in a new one.
+    fn show(&self) -> io::Result<()> {
+        let counts = self.counts.borrow();
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|(name, count)| format!("{name}: {count}"))
+            .collect();
+        let (start, end) = if self.is_terminal {
+            ("\r", "\x1b[K")
+        } else {
+            ("", "\n")
+        };
+        let mut stdout = io::stdout().lock();
+        write!(stdout, "{start}{}{end}", counts.join("  "))?;
+        stdout.flush()
+    }
 }
 
-fn grep(pattern: &'static str, mut target: Stage) -> Stage {
-    sink(move |lines: &mut Receiver<str>| {
-        while let Some(line) = lines.recv() {
-            if line.contains(pattern) && target.send(line).is_err() {
-                break;
-            }
-        }
-        target.close()
-    })
-}
-
-fn printer() -> Stage {
-    sink(|lines: &mut Receiver<str>| {
-        while let Some(line) = lines.recv() {
-            writeln!(io::stdout(), "{line}")?;
+/// Counts the lines that it is sent.
+fn counter(index: usize, screen: Rc<Screen>) -> Sink<Line, io::Result<()>> {
+    sink(move |lines: &mut Receiver<Line>| {
+        while lines.recv().is_some() {
+            screen.count(index)?;
         }
         Ok(())
     })
 }
 
-/// A log without a disk: what is read from it is what was appended, and then its end, for now.
-#[derive(Clone, Default)]
-struct Log(Rc<RefCell<VecDeque<u8>>>);
-
-impl Log {
-    fn append(&self, text: &str) {
-        self.0.borrow_mut().extend(text.as_bytes());
-    }
+fn watch(log: Follow, patterns: &[String]) -> Result<(), Exception> {
+    let screen = Rc::new(Screen {
+        counts: RefCell::new(
+            patterns
+                .iter()
+                .map(|pattern| (pattern.clone(), 0))
+                .collect(),
+        ),
+        is_terminal: io::stdout().is_terminal(),
+    });
+    let counters = patterns.iter().enumerate().map(|(index, pattern)| {
+        let counter = counter(index, Rc::clone(&screen));
+        grep(pattern).into(counter)
+    });
+    log.lines()
+        .into(broadcast::<Line, (), Exception>(counters))?;
+    Ok(())
 }
 
-impl Read for Log {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.borrow_mut().read(buffer)
-    }
+/// What happens to the log of the demonstration.
+enum Step {
+    Append(&'static str),
+    Truncate,
+    Rotate,
 }
 
-const APPENDED: [&str; 3] = [
-    "GET /index.html\nGET /python/tutorial.html\n",
-    "GET /favicon.ico\nGET /pyth",
-    "on/library.html\n",
+const STEPS: [Step; 7] = [
+    Step::Append("GET /index.html\nGET /python/tutorial.html\n"),
+    Step::Append("error: no snakes here\nGET /pyth"),
+    Step::Append("on/library.html\n"),
+    Step::Truncate,
+    Step::Append("GET /python\n"),
+    Step::Rotate,
+    Step::Append("error: a python error\n"),
 ];
 
-fn demonstration() -> io::Result<()> {
-    let log = Log::default();
-    let file = BufReader::new(log.clone());
-    let mut appended = APPENDED.iter();
-    let wait = || {
-        let Some(text) = appended.next() else {
+fn demonstration() -> Result<(), Exception> {
+    let folder = std::env::temp_dir().join(format!("yieldfrom-follow-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let log = folder.join("access.log");
+    fs::write(&log, "GET /python/old.html\n")?; // is there already, and not counted
+    let mut steps = STEPS.iter();
+    let path = log.clone();
+    let follow = Follow::new(&log).on_wait(move || {
+        let Some(step) = steps.next() else {
             return Ok(false);
         };
-        writeln!(io::stdout(), "... {text:?}")?;
-        log.append(text);
+        perform(step, &path)?;
         Ok(true)
-    };
-    follow(file, wait, grep("python", printer()))
+    });
+    let watched = watch(follow, &["python".to_owned(), "error".to_owned()]);
+    fs::remove_dir_all(&folder)?;
+    watched
 }
 
-fn tail(path: &Path) -> io::Result<()> {
-    let named =
-        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    let mut file = File::open(path).map_err(named)?;
-    if file.metadata()?.is_dir() {
-        return Err(named(io::ErrorKind::IsADirectory.into()));
+fn perform(step: &Step, log: &Path) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    match step {
+        Step::Append(text) => {
+            writeln!(stdout, "... append {text:?}")?;
+            OpenOptions::new()
+                .append(true)
+                .open(log)?
+                .write_all(text.as_bytes())
+        }
+        Step::Truncate => {
+            writeln!(stdout, "... truncate")?;
+            File::create(log).map(drop)
+        }
+        Step::Rotate => {
+            writeln!(stdout, "... rotate")?;
+            fs::rename(log, log.with_extension("log.1"))?;
+            File::create(log).map(drop)
+        }
     }
-    file.seek(SeekFrom::End(0)).map_err(named)?;
-    let wait = || {
-        thread::sleep(Duration::from_millis(100));
-        Ok(true)
-    };
-    follow(BufReader::new(file), wait, printer())
 }
 
 const HELP: &str = "\
-follow: a source sends the lines of a growing file to a grep and a printer
+follow: counts the lines of a growing log that contain a pattern, live
 
 Run it with: cargo run --example follow
-         or: cargo run --example follow -- FILE   (as `tail -f -n 0 FILE`)
+         or: cargo run --example follow -- FILE PATTERN...
 ";
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
-    let result = match (args.next(), args.next()) {
-        (None, _) => demonstration(),
-        (Some(arg), _) if arg == "-h" || arg == "--help" => write!(io::stdout(), "{HELP}"),
-        (Some(path), None) if !is_flag(&path) => tail(path.as_ref()),
-        (Some(arg), other) => {
-            let unknown = other.filter(|_| !is_flag(&arg)).unwrap_or(arg);
-            eprintln!("follow: unknown argument {unknown:?}; try --help");
-            return ExitCode::from(2);
+    let mut args = Vec::new();
+    for arg in std::env::args_os().skip(1) {
+        match arg.into_string() {
+            Ok(arg) => args.push(arg),
+            Err(arg) => return misused(&format!("{arg:?} is not UTF-8")),
         }
+    }
+    let result = match &args[..] {
+        [] => demonstration(),
+        [flag] if flag == "-h" || flag == "--help" => {
+            write!(io::stdout(), "{HELP}").map_err(Exception::from)
+        }
+        [flag, ..] if flag.starts_with('-') => {
+            return misused(&format!("unknown argument {flag:?}"));
+        }
+        [_] => return misused("a pattern is missing"),
+        [file, patterns @ ..] => watch(Follow::new(file), patterns),
     };
-    match result {
+    match result.map_err(io::Error::from) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             eprintln!("follow: {error}");
             ExitCode::FAILURE
@@ -155,6 +180,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn is_flag(arg: &OsStr) -> bool {
-    arg.as_encoded_bytes().starts_with(b"-")
+fn misused(what: &str) -> ExitCode {
+    eprintln!("follow: {what}; try --help");
+    ExitCode::from(2)
 }

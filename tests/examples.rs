@@ -98,13 +98,23 @@ a stage feeds itself:
     ),
     (
         "follow",
-        r#"... "GET /index.html\nGET /python/tutorial.html\n"
-GET /python/tutorial.html
-... "GET /favicon.ico\nGET /pyth"
-... "on/library.html\n"
-GET /python/library.html
+        r#"... append "GET /index.html\nGET /python/tutorial.html\n"
+python: 1  error: 0
+... append "error: no snakes here\nGET /pyth"
+python: 1  error: 1
+... append "on/library.html\n"
+python: 2  error: 1
+... truncate
+... append "GET /python\n"
+python: 3  error: 1
+... rotate
+... append "error: a python error\n"
+python: 4  error: 1
+python: 4  error: 2
 "#,
     ),
+    ("log_report", LOG_REPORT),
+    ("log_report_without", LOG_REPORT),
     ("round_robin", "2 2 1 1 0 0 None None\n"),
     (
         "averager",
@@ -187,6 +197,22 @@ raised: the block has failed in another way
 ",
     ),
 ];
+
+/// From both, with this crate and without.
+const LOG_REPORT: &str = "\
+status
+       4 200
+       1 304
+       1 404
+       1 503
+most wanted
+       3 /python/
+       2 /index.html
+       1 /favicon.ico
+traffic
+       7 requests
+   10770 bytes
+";
 
 /// Examples with tests of their own, since they read input.
 const TESTED_ELSEWHERE: [&str; 5] = ["grep", "million", "overflow", "replay", "stack_needs"];
@@ -301,7 +327,7 @@ fn a_full_disk_is_an_error_in_one_line() {
 #[test]
 fn follow_names_the_file_that_it_cannot_follow() {
     for path in ["no/such/file", env!("CARGO_MANIFEST_DIR")] {
-        let output = run("follow", &[path]);
+        let output = run("follow", &[path, "pattern"]);
         let message = text(output.stderr);
         assert!(
             message.starts_with(&format!("follow: {path}: ")),
@@ -310,6 +336,31 @@ fn follow_names_the_file_that_it_cannot_follow() {
         assert_eq!(text(output.stdout), "");
         assert_eq!(output.status.code(), Some(1));
     }
+}
+
+#[test]
+fn a_log_report_reads_on_after_what_it_cannot_read_with_the_crate_and_without() {
+    let log = std::env::temp_dir().join(format!("yieldfrom-report-{}", std::process::id()));
+    std::fs::write(&log, "no entry\n- - - [-] \"GET /x HTTP/1.0\" 200 5\n")
+        .expect("a log is written");
+    let log_name = log.to_str().expect("it is UTF-8");
+    for name in ["log_report", "log_report_without"] {
+        let output = run(name, &["no/such/file", log_name]);
+        let messages = text(output.stderr);
+        let messages: Vec<_> = messages.lines().collect();
+        assert!(
+            messages[0].starts_with("log_report: no/such/file: "),
+            "{messages:?}"
+        );
+        assert_eq!(
+            messages[1..],
+            [format!("log_report: {log_name}:1: not a log entry")]
+        );
+        let report = "status\n       1 200\nmost wanted\n       1 /x\ntraffic\n       1 requests\n       5 bytes\n";
+        assert_eq!(text(output.stdout), report);
+        assert_eq!(output.status.code(), Some(1));
+    }
+    std::fs::remove_file(&log).expect("the log is removed");
 }
 
 #[test]
