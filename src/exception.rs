@@ -107,11 +107,23 @@ impl From<Exception> for Box<dyn Error> {
     }
 }
 
+/// An [`io::Error`] inside comes out as it is. One that is the cause of another error gives that its kind.
 impl From<Exception> for io::Error {
     fn from(exception: Exception) -> Self {
         match exception.downcast::<io::Error>() {
             Ok(error) => error,
-            Err(other) => io::Error::other(Box::<dyn Error + Send + Sync>::from(other)),
+            Err(other) => {
+                let mut kind = io::ErrorKind::Other;
+                let mut cause = other.source();
+                while let Some(error) = cause {
+                    if let Some(error) = error.downcast_ref::<io::Error>() {
+                        kind = error.kind();
+                        break;
+                    }
+                    cause = error.source();
+                }
+                io::Error::new(kind, Box::<dyn Error + Send + Sync>::from(other))
+            }
         }
     }
 }

@@ -939,7 +939,10 @@ fn what_cannot_be_followed_is_named() {
     let steps: Vec<Box<dyn FnMut() -> io::Result<()>>> =
         vec![Box::new(|| Err(ErrorKind::TimedOut.into()))];
     let error = follow_script(&path, false, steps).unwrap_err();
-    assert!(error.is::<ReadError>());
+    assert_eq!(
+        error.downcast_ref().map(io::Error::kind),
+        Some(ErrorKind::TimedOut)
+    );
 }
 
 #[test]
@@ -1029,4 +1032,15 @@ mod regexes {
             prop_assert_eq!(&found, &expected);
         }
     }
+}
+
+#[test]
+fn an_io_error_keeps_its_kind_through_a_pipeline() {
+    let folder = Folder::new();
+    let error = lines_of([folder.0.join("missing")])
+        .into(count())
+        .unwrap_err();
+    let error = io::Error::from(error);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("missing"), "{error}");
 }

@@ -100,7 +100,7 @@ impl Follow {
                 tail.send_lines(out)?;
                 match tail.change().map_err(named)? {
                     Change::Nothing => {
-                        if !(self.wait)().map_err(named)? {
+                        if !(self.wait)()? {
                             return tail.send_rest(out);
                         }
                     }
