@@ -27,9 +27,10 @@
 //! source(lines, grep("Python", printer()))
 //! ```
 //!
-//! Look at the two forms of one stage. A coroutine owns each line it is sent, and leaves by `?`; a `pipe` stage
-//! looks at a line that its feeder still owns, needs no priming, and leaves its loop when `recv` returns `None`.
-//! Both close from the source down: first the filter, then the sink that it owns.
+//! Look at the three forms of one stage. A coroutine owns each line it is sent, and leaves by `?`; a `pipe` sink
+//! looks at a line that its feeder still owns, needs no priming, and leaves its loop when `recv` returns `None`; a
+//! `pipe` stage does not even know its target, so that a pipeline reads in the order in which the data flows.
+//! All close from the source down: first the filter, then the sink behind it.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -136,16 +137,52 @@ mod lent {
     }
 }
 
+mod composed {
+    use std::io::{self, Write};
+
+    use yieldfrom::Exception;
+    use yieldfrom::pipe::{Receiver, Sender, Sink, Stage, from_iter, sink, stage};
+
+    fn grep(pattern: &'static str) -> Stage<&'static str> {
+        stage(move |lines: &mut Receiver<&str>, out: &mut Sender<&str>| {
+            while let Some(line) = lines.recv() {
+                if line.contains(pattern) {
+                    out.send(line)?;
+                }
+            }
+            Ok(writeln!(io::stdout(), "grep closed")?)
+        })
+    }
+
+    fn printer() -> Sink<&'static str, io::Result<()>> {
+        sink(|lines: &mut Receiver<&str>| {
+            while let Some(line) = lines.recv() {
+                writeln!(io::stdout(), "{line}")?;
+            }
+            writeln!(io::stdout(), "sink closed")
+        })
+    }
+
+    pub fn run(lines: &'static [&'static str]) -> Result<(), Exception> {
+        from_iter(lines.iter().copied())
+            .pipe(grep("Python"))
+            .into(printer())
+    }
+}
+
 fn run() -> io::Result<()> {
     writeln!(io::stdout(), "-- coroutines, which are sent lines:")?;
     coroutines::run(&LINES)?;
     writeln!(io::stdout(), "-- stages, which are lent them:")?;
-    lent::run(&LINES)
+    lent::run(&LINES)?;
+    writeln!(io::stdout(), "-- the same, composed:")?;
+    composed::run(&LINES)?;
+    Ok(())
 }
 
 const HELP: &str = "\
 pipeline: a source pushes lines through a filter into a sink, as coroutines and as
-stages of a `pipe`; the same lines from both, and the order in which they close
+stages of a `pipe`; the same lines from all, and the order in which they close
 
 Run it with: cargo run --example pipeline
 ";

@@ -50,6 +50,11 @@ Python, you are so cool
 Monty Python's Flying Circus
 grep closed
 sink closed
+-- the same, composed:
+Python, you are so cool
+Monty Python's Flying Circus
+grep closed
+sink closed
 ",
     ),
     (

@@ -204,11 +204,8 @@ impl Models {
         if std::mem::replace(&mut self.stages[at].is_started, true) {
             return;
         }
-        match self.stages[at].op {
-            Op::Frame => {
-                let _ = self.send(at + 1, 100);
-            }
-            _ => {}
+        if let Op::Frame = self.stages[at].op {
+            let _ = self.send(at + 1, 100);
         }
     }
 

@@ -1,8 +1,80 @@
-//! Push pipelines: stages that are sent items which they may look at until they ask for the next one.
+//! Pipelines of items that are lent from stage to stage: no copy and no allocation on the way.
 //!
-//! A stage is a [`Sink`]: a body that receives. It pushes on into a [`Target`] that it owns, mostly another sink.
+//! ```no_run
+//! use yieldfrom::pipe::{grep, head, lines, print};
 //!
-//! The closure's argument needs its type, as below: rustc does not carry it there from the return type.
+//! # fn main() -> Result<(), yieldfrom::Exception> {
+//! let log = std::fs::File::open("access.log")?;
+//! lines(log).pipe(grep("Python")).pipe(head(10)).into(print())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Source`] sends, [`Stage`]s receive and send on, a [`Sink`] receives and returns something. Each stage is a coroutine:
+//! an ordinary function with its state in local variables, that waits in [`recv`](Receiver::recv).
+//!
+//! ```
+//! use yieldfrom::pipe::{collect, from_iter, stage, Receiver, Sender, Stage};
+//!
+//! /// Joins lines that end with a backslash with the next one.
+//! fn unfold() -> Stage<String> {
+//!     stage(|lines: &mut Receiver<String>, out: &mut Sender<String>| {
+//!         let mut joined = String::new();
+//!         while let Some(line) = lines.recv() {
+//!             match line.strip_suffix('\\') {
+//!                 Some(part) => joined += part,
+//!                 None => {
+//!                     joined += line;
+//!                     out.send(&joined)?; // lent, until the next stage asks for another
+//!                     joined.clear();
+//!                 }
+//!             }
+//!         }
+//!         Ok(())
+//!     })
+//! }
+//!
+//! # fn main() -> Result<(), yieldfrom::Exception> {
+//! let lines = ["to be \\", "or not", "to be"].map(String::from);
+//! assert_eq!(from_iter(lines).pipe(unfold()).into(collect())?, ["to be or not", "to be"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The closure's arguments need their types: rustc does not carry them there from the return type.
+//!
+//! # What there is
+//!
+//! | | |
+//! |---|---|
+//! | sources | [`from_iter`], [`source()`]; [`lines`], [`lines_of`], [`follow`] (`tail -F`) send [`Line`]s; [`blocks`], [`blocks_of`] send [`Block`]s; [`walk`] finds files; [`chain`], [`merge`], [`merge_by`] make one of several |
+//! | items through | [`grep`], [`filter`], [`head`], [`tail`], [`skip`], [`take_while`], [`uniq`], [`inspect`], [`tee`] |
+//! | items made | [`map`], [`map_ref`], [`try_map`], [`filter_map`], [`flat_map`], [`batch`], [`uniq_count`], [`utf8`], [`utf8_lossy`], [`split_lines`] |
+//! | blocks | [`grep_blocks`], [`count_matches`], [`spans`] and [`read_spans`]; on several threads with [`parallel`] |
+//! | sinks | [`print()`], [`write()`], [`write_raw`], [`count`], [`sum`], [`fold`], [`collect`], [`broadcast`] to several, [`deliver`] to a [`Coroutine`](crate::Coroutine) |
+//! | of one's own | [`source()`], [`stage()`], [`sink()`]; a sink can be [made of stages](Stage::into) too |
+//!
+//! # Who drives
+//!
+//! A pipeline that ends `into` a sink is *pushed*: the source runs on the caller's stack, and each `send` resumes the next
+//! stage. The same pipeline can be [*pulled*](Source::pull), and is then an iterator ([`for item in source`](Items)), a
+//! [reader](Source::into_reader) or a [loop that may borrow](Source::for_each); each `recv` resumes the stage before. Stages
+//! need not know.
+//!
+//! # How it ends
+//!
+//! - *Early.* A stage that has enough returns. With that very item, `send` in the stage before says [`Closed`]; `?` ends that
+//!   one too, and so on up to the source. Nothing more is read.
+//! - *At the close*, from the source down: `recv` returns `None`, the stage sends what it has kept back and returns, and then
+//!   the next one is closed.
+//! - *With a failure.* A stage, source or sink that fails ends the pipeline as above, and the error comes out where it was
+//!   started, with its [cause](std::error::Error::source). That a stage fails *because* the next one is closed is no failure:
+//!   then what counts is how that one ended.
+//! - *With a panic.* It comes out where the pipeline was started.
+//!
+//! # By hand
+//!
+//! A [`Sink`] is what all of this is made of. In the style of the books, a stage is a function that is given its target:
 //!
 //! ```
 //! use yieldfrom::pipe::{sink, Receiver, Sink};
@@ -35,6 +107,11 @@
 //! pipeline.send("Python, you are so cool").unwrap();
 //! assert_eq!(pipeline.close(), 1);
 //! ```
+//!
+//! # Speed
+//!
+//! A stage costs some 4 ns an item. Keep `recv` and `send` in the body itself: a switch in a function of its own, called from
+//! the body, makes the processor mispredict returns, 10 to 20 ns an item. (Closures and small functions are inlined anyway.)
 
 mod pull;
 mod receiver;

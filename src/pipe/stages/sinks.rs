@@ -109,7 +109,7 @@ where
     })
 }
 
-/// Writes each item as it is, without a `\n`: blocks, or what was compressed. Otherwise as [`write`].
+/// Writes each item as it is, without a `\n`: blocks, or what was compressed. Otherwise as [`write()`].
 pub fn write_raw<T, W>(writer: W) -> Sink<T, io::Result<W>>
 where
     T: ?Sized + AsRef<[u8]> + 'static,
