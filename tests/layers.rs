@@ -46,6 +46,8 @@ const MODULES: &[&str] = &[
     "pipe/stages/line",
     "pipe/stages/block",
     "pipe/stages/span",
+    "pipe/stages/read_error",
+    "pipe/stages/scan",
     "pipe/stages/text",
     "pipe/stages/files",
     "pipe/stages/follow",

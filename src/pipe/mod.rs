@@ -144,11 +144,12 @@ pub use stages::hold::{batch, tail, uniq, uniq_count};
 pub use stages::line::Line;
 pub use stages::merge::{chain, merge, merge_by};
 pub use stages::parallel::parallel;
+pub use stages::read_error::ReadError;
 pub use stages::reader::{SourceReader, read_from};
 #[cfg(feature = "regex")]
 pub use stages::regex::LineRegex;
 pub use stages::sinks::{collect, count, deliver, fold, print, sum, write, write_raw};
 pub use stages::span::{Span, spans};
-pub use stages::text::{ReadError, Text, blocks, blocks_of, lines, lines_of, read_spans};
+pub use stages::text::{Text, blocks, blocks_of, lines, lines_of, read_spans};
 pub use stats::{StageStats, Stats};
 pub use target::{Closed, Target};

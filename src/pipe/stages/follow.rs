@@ -18,7 +18,7 @@ use crate::exception::Exception;
 use crate::pipe::sender::Sender;
 use crate::pipe::source::Source;
 use crate::pipe::stages::line::Line;
-use crate::pipe::stages::text::ReadError;
+use crate::pipe::stages::read_error::ReadError;
 
 /// Makes a source of the lines that are appended to a file from now on, as `tail -F -n 0`.
 ///

@@ -10,9 +10,11 @@ pub(crate) mod hold;
 pub(crate) mod line;
 pub(crate) mod merge;
 pub(crate) mod parallel;
+pub(crate) mod read_error;
 pub(crate) mod reader;
 #[cfg(feature = "regex")]
 pub(crate) mod regex;
+pub(crate) mod scan;
 pub(crate) mod sinks;
 pub(crate) mod span;
 pub(crate) mod split;
