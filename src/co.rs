@@ -34,7 +34,7 @@ impl<Y, S> Co<Y, S> {
     /// What the holder throws in, or [`Exception::GeneratorExit`] if it closes or drops the coroutine. Called from
     /// another body than its own (one that borrows this handle and was resumed by this body), it does not suspend:
     /// [`ProtocolError::NotCurrent`].
-    #[inline(always)]
+    #[inline]
     pub fn yield_(&self, value: Y) -> Result<S, Exception> {
         settle_wake(self.0.exchange(value))
     }

@@ -7,12 +7,14 @@ use std::fmt;
 use std::io;
 use std::ptr::NonNull;
 
+use crate::channel::Wake;
 use crate::co::Co;
 use crate::exception::Exception;
 use crate::pipe::receiver::CALLS_AFTER_CLOSE;
 use crate::pipe::sink::{Downstream, Push};
 use crate::pipe::stats::Meter;
 use crate::pipe::target::{Closed, Target};
+use crate::switch::NotCurrent;
 
 /// What the body of a [`stage`](crate::pipe::stage()) or a [`source`](crate::pipe::source()) sends its items into.
 ///
@@ -149,13 +151,19 @@ impl<'a, T: ?Sized> Sender<'a, T> {
 
 #[inline(always)]
 fn hand_out<T: ?Sized>(co: &Co<NonNull<T>, ()>, item: &T) -> Result<(), Closed> {
-    match co.yield_(NonNull::from(item)) {
-        Ok(()) => Ok(()),
-        Err(Exception::GeneratorExit) => Err(Closed),
-        Err(Exception::Error(_)) => panic!(
-            "`send` called from outside the body it belongs to; in a pipeline that is pulled, send in that body itself"
-        ),
+    match co.0.exchange(NonNull::from(item)) {
+        Ok(Wake::Value(())) => Ok(()),
+        Ok(Wake::Raise(_)) => Err(Closed), // nothing but the exit is ever thrown into a pull
+        Err(NotCurrent) => outside(),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn outside() -> ! {
+    panic!(
+        "`send` called from outside the body it belongs to; in a pipeline that is pulled, send in that body itself"
+    )
 }
 
 impl<T: ?Sized> Target<T> for Sender<'_, T> {
