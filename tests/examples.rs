@@ -120,6 +120,32 @@ python: 4  error: 2
     ),
     ("log_report", LOG_REPORT),
     ("log_report_without", LOG_REPORT),
+    (
+        "buses",
+        r#"-- coroutines, which are sent events:
+22,1485,"North Bound",41.880481123924255,-87.62948191165924
+22,1629,"North Bound",42.01851969751819,-87.6730209876751
+-- stages, which are lent them:
+22,1485,"North Bound",41.880481123924255,-87.62948191165924
+22,1629,"North Bound",42.01851969751819,-87.6730209876751
+"#,
+    ),
+    (
+        "threaded_target",
+        "\
+-- 3 lines for a target on a thread:
+target: 1485 North Bound
+target: 1629 North Bound
+main: done
+-- 5 lines for a target on a thread:
+target: 1485 North Bound
+target: 1629 North Bound
+main: invalid digit found in string
+-- stages on two threads:
+1485 North Bound
+1629 North Bound
+",
+    ),
     ("round_robin", "2 2 1 1 0 0 None None\n"),
     (
         "averager",
@@ -177,6 +203,43 @@ taxi: 2        Event { time: 160, proc: 2, action: "drop off passenger" }
 taxi: 2        Event { time: 166, proc: 2, action: "going home" }
 *** end of events ***
 "#,
+    ),
+    (
+        "pyos",
+        "\
+-- two tasks:
+I'm foo 1
+I'm bar 2
+I'm foo 1
+I'm bar 2
+I'm foo 1
+I'm bar 2
+Task 1 terminated
+I'm bar 2
+I'm bar 2
+Task 2 terminated
+-- a child that is killed:
+I'm foo 2
+I'm foo 2
+I'm foo 2
+Task 2 terminated
+main done
+Task 1 terminated
+-- a child that is waited for:
+Waiting for child
+I'm foo 2
+I'm foo 2
+I'm foo 2
+Task 2 terminated
+Child done
+Task 1 terminated
+-- subroutines:
+Task 1 adds
+Task 1 adds
+Task 1 adds
+2 4 6
+Task 1 terminated
+",
     ),
     (
         "tree",
