@@ -283,7 +283,14 @@ traffic
 ";
 
 /// Examples with tests of their own, since they read input.
-const TESTED_ELSEWHERE: [&str; 5] = ["grep", "million", "overflow", "replay", "stack_needs"];
+const TESTED_ELSEWHERE: [&str; 6] = [
+    "cluster_grep",
+    "grep",
+    "million",
+    "overflow",
+    "replay",
+    "stack_needs",
+];
 
 /// target/PROFILE/examples/NAME, beside the target/PROFILE/deps that this test runs from.
 fn binary(name: &str) -> PathBuf {
