@@ -166,6 +166,24 @@ fn every_number_of_workers_prints_what_the_pipeline_prints() {
     }
 }
 
+/// All matches of a piece have the same time, and come in many batches, among those of other pieces.
+#[test]
+fn the_lines_of_a_piece_keep_their_order() {
+    let folder = Folder::new();
+    let lines: String = (0..200_000).map(|n| format!("foo {n}\n")).collect();
+    folder.write("lines", lines);
+    let local = folder.run(&["--local", "foo", "lines"]);
+    for got in [
+        folder.run(&["--piece=100000", "foo", "lines"]),
+        folder.run(&["-w3", "--piece=100000", "foo", "lines"]),
+        folder
+            .run_all(2, &["--piece=100000", "foo", "lines"])
+            .swap_remove(0),
+    ] {
+        assert!(got.stdout == local.stdout);
+    }
+}
+
 /// A line belongs to the piece that it starts in, wherever the pieces begin.
 #[test]
 fn no_border_of_a_piece_loses_or_doubles_a_line() {

@@ -30,6 +30,9 @@ enum Found {
     Unreadable(String),
 }
 
+/// What has been found, and in which of the files.
+type InFile = (usize, Found);
+
 /// How the search ended, as far as a worker knows.
 pub struct Outcome {
     pub selected: u64,
@@ -111,7 +114,7 @@ fn keep(results: Results<Found>, is_count: bool) -> Sink<Line, Done> {
 fn run<'scope>(
     pieces: StreamVec<'scope, u64, Piece>,
     build: impl FnOnce(Results<Found>) -> Sink<Piece, Done>,
-) -> StreamVec<'scope, u64, (usize, Found)> {
+) -> StreamVec<'scope, u64, InFile> {
     let results = Results::default();
     let mut stage = build(Rc::clone(&results));
     pieces.unary::<CapacityContainerBuilder<Vec<_>>, _, _, _>(Pipeline, "grep", |_, _| {
@@ -133,18 +136,20 @@ fn run<'scope>(
 ///
 /// It keeps the capability of a piece until that is printed. So the probe behind it tells what has been printed.
 fn print<'scope>(
-    found: StreamVec<'scope, u64, (usize, Found)>,
+    found: StreamVec<'scope, u64, InFile>,
     printer: Rc<RefCell<Printer>>,
 ) -> StreamVec<'scope, u64, ()> {
-    let to_first = Exchange::new(|_: &(usize, Found)| 0);
+    let to_first = Exchange::new(|_: &InFile| 0);
     found.unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(to_first, "print", |_, _| {
-        let mut waiting: BTreeMap<u64, (Capability<u64>, Vec<(usize, Found)>)> = BTreeMap::new();
+        let mut waiting: BTreeMap<u64, (Capability<u64>, Vec<InFile>)> = BTreeMap::new();
         move |(input, frontier), output| {
-            input.for_each_stamp(|time, batches| {
+            // Batches come in the order that their worker has sent them in. `for_each_stamp` would sort them by their times,
+            // not stably: the test `the_lines_of_a_piece_keep_their_order` fails then.
+            input.for_each(|time, batch| {
                 if let Some(time) = time.retain_least(output.output_index()) {
                     let entry = waiting.entry(*time.time());
                     let (_, found) = entry.or_insert_with(|| (time, Vec::new()));
-                    found.extend(batches.flat_map(|batch| batch.drain(..)));
+                    found.append(batch);
                 }
             });
             while let Some(first) = waiting.first_entry() {
@@ -175,7 +180,7 @@ impl Printer {
         }
     }
 
-    fn print(&mut self, found: Vec<(usize, Found)>) {
+    fn print(&mut self, found: Vec<InFile>) {
         let mut text = Vec::new();
         for (file, found) in found {
             match found {

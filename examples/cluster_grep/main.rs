@@ -37,10 +37,10 @@
 //!
 //! Timely dataflow does not recover: it is fail-stop.
 //!
-//! - If process 0 exits with status 0 or 1, it has printed every match once, in order.
+//! - If process 0 exits with status 0 or 1, it has printed every match once, in order (or its reader has left).
 //! - If a process dies, the others end: with status 3, a message that says which one was lost, and without waiting for
-//!   what they are doing. Process 0 has then printed whole pieces from the beginning on; what is missing is the end. Nothing
-//!   was printed twice. To have all of it, start all of them again.
+//!   what they are doing, unless process 0 is printing and nobody reads. It has then printed whole pieces from the beginning
+//!   on; what is missing is the end. Nothing was printed twice. To have all of it, start all of them again.
 //! - By itself, timely has a panic on the thread that reads from the lost process, which poisons the queues of the workers,
 //!   which panic when they next look there. A worker that is busy, or waits for a file, looks later or never. So the panic
 //!   hook in `peers.rs` ends the process at the first of these panics.
