@@ -97,6 +97,16 @@ type Body<T, U> = dyn FnOnce(&mut Receiver<T>, &mut Sender<U>) -> Result<(), Exc
 /// Made by [`stage`](crate::pipe::stage()), [`Builder::stage`](crate::Builder::stage) and by the ready ones, see
 /// [the module](crate::pipe). It is put to work by [`Source::pipe`](crate::pipe::Source::pipe), or by [`into`](Self::into)
 /// as the beginning of a sink. Until then, nothing runs.
+///
+/// Several stages under one name are a function from a source to a source:
+///
+/// ```
+/// use yieldfrom::pipe::{Line, Source, grep, head};
+///
+/// fn first_errors(log: Source<Line>) -> Source<Line> {
+///     log.pipe(grep("ERROR")).pipe(head(10))
+/// }
+/// ```
 #[must_use = "a stage does nothing until it is part of a pipeline that runs"]
 pub struct Stage<T: ?Sized, U: ?Sized = T> {
     builder: Builder,
