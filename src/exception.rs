@@ -115,7 +115,9 @@ impl From<Exception> for io::Error {
             Err(other) => {
                 let mut kind = io::ErrorKind::Other;
                 let mut cause = other.source();
-                while let Some(error) = cause {
+                // An error may be its own source.
+                for _ in 0..100 {
+                    let Some(error) = cause else { break };
                     if let Some(error) = error.downcast_ref::<io::Error>() {
                         kind = error.kind();
                         break;

@@ -486,7 +486,7 @@ fn a_sender_used_on_another_stack_is_refused_when_pulled_and_works_when_pushed()
     };
     assert_eq!(pushed(nested()).0, [1]);
     let payload = catch_unwind(AssertUnwindSafe(|| pulled(nested()))).unwrap_err();
-    let message = payload.downcast_ref::<&str>().unwrap();
+    let message = payload.downcast_ref::<String>().unwrap();
     assert!(
         message.contains("`send` called from outside the body"),
         "{message}"
@@ -507,7 +507,7 @@ fn a_receiver_used_on_another_stack_is_refused_when_pushed_and_works_when_pulled
     assert_eq!(pulled(from_iter(1..9).pipe(nested())).0, [1]);
     let run = || pushed(from_iter(1..9).pipe(nested()));
     let payload = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
-    let message = payload.downcast_ref::<&str>().unwrap();
+    let message = payload.downcast_ref::<String>().unwrap();
     assert!(
         message.contains("`recv` called from outside the body"),
         "{message}"
@@ -524,8 +524,8 @@ fn a_stage_that_ignores_the_end_of_what_it_pulls_panics() {
     let payload =
         catch_unwind(AssertUnwindSafe(|| pulled(from_iter(1..3).pipe(deaf)))).unwrap_err();
     assert_eq!(
-        payload.downcast_ref(),
-        Some(&"a stage asked for more items after the last one")
+        *payload.downcast::<String>().unwrap(),
+        "a stage asked for more items after the last one"
     );
 }
 
@@ -665,4 +665,80 @@ fn stages_are_measured_both_ways() {
         assert!(stats.stages().iter().all(|stage| !stage.time.is_zero()));
         assert_eq!(stats.to_string().lines().count(), rows.len() + 1);
     }
+}
+
+/// Without help, what is flushed while the generator is unwound would panic a second time, which aborts.
+#[test]
+fn a_misplaced_send_or_recv_in_a_destructor_is_reported() {
+    let mut pull = source(|out: &mut Sender<[u8]>| {
+        out.send(b"1")?;
+        let misplaced = |y: &yieldfrom::Yielder<i32>| {
+            let mut buffered = io::BufWriter::new(&mut *out);
+            buffered.write_all(b"x").unwrap();
+            y.yield_(1);
+        };
+        yieldfrom::scoped(misplaced, |generator| assert_eq!(generator.next(), Some(1)));
+        Ok(())
+    })
+    .pull();
+    assert_eq!(pull.recv().unwrap(), Some(&b"1"[..]));
+    assert_eq!(pull.recv().unwrap(), None);
+
+    struct Late<'r, 'a>(&'r mut Receiver<'a, i32>);
+    impl Drop for Late<'_, '_> {
+        fn drop(&mut self) {
+            assert_eq!(self.0.recv(), None);
+        }
+    }
+    let misplaced = stage(|items: &mut Receiver<i32>, _: &mut Sender<i32>| {
+        let misplaced = |y: &yieldfrom::Yielder<i32>| {
+            let _late = Late(&mut *items);
+            y.yield_(1);
+        };
+        yieldfrom::scoped(misplaced, |generator| assert_eq!(generator.next(), Some(1)));
+        Ok(())
+    });
+    assert_eq!(pushed(from_iter(1..9).pipe(misplaced)).0, []);
+}
+
+#[test]
+fn a_visitor_that_cannot_be_stopped_goes_on_to_its_end() {
+    let visitor = || {
+        source(|out: &mut Sender<i32>| {
+            (0..1000).for_each(|n| {
+                let _ = out.send(&n);
+            });
+            Ok(())
+        })
+    };
+    for run in [pushed, pulled] {
+        let (items, ended) = run(visitor().pipe(head(2)));
+        assert_eq!((items, ended.is_ok()), (vec![0, 1], true));
+    }
+    let mut pull = visitor().pull();
+    pull.recv().unwrap();
+    pull.close().unwrap();
+}
+
+#[test]
+fn an_error_may_be_its_own_source() {
+    #[derive(Debug)]
+    struct Ouroboros;
+    impl fmt::Display for Ouroboros {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("ouroboros")
+        }
+    }
+    impl std::error::Error for Ouroboros {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&Ouroboros)
+        }
+    }
+    let fails = source(|out: &mut Sender<i32>| {
+        let _ = out.send_each(0..3);
+        Err(Ouroboros.into())
+    });
+    let error = fails.pipe(head(1)).into(count()).unwrap_err();
+    assert!(error.is::<Ouroboros>());
+    assert_eq!(io::Error::from(error).kind(), ErrorKind::Other);
 }

@@ -1044,3 +1044,117 @@ fn an_io_error_keeps_its_kind_through_a_pipeline() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("missing"), "{error}");
 }
+
+#[test]
+fn what_a_thread_builds_need_not_look_at_its_items() {
+    let ignores = |_: Source<u32>| from_iter([1_u32]);
+    assert_eq!(
+        from_iter(0..20)
+            .pipe(parallel(2, ignores))
+            .into(collect())
+            .unwrap(),
+        [1, 1]
+    );
+    let forgets = |items: Source<u32>| {
+        std::mem::forget(items);
+        from_iter([1_u32])
+    };
+    assert_eq!(
+        from_iter(0..20)
+            .pipe(parallel(1, forgets))
+            .into(collect())
+            .unwrap(),
+        [1]
+    );
+    for _ in 0..50 {
+        let panics = |_: Source<u32>| -> Source<u32> { panic!("cannot be built") };
+        let run = || from_iter(0..20).pipe(parallel(2, panics)).into(count());
+        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&"cannot be built"));
+    }
+}
+
+#[test]
+fn what_is_left_of_the_threads_may_panic_when_it_is_dropped() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("bomb");
+            }
+        }
+    }
+    #[derive(Clone)]
+    struct Result(#[allow(dead_code)] std::sync::Arc<Bomb>);
+    let work = |items: Source<u32>| {
+        items.pipe(map(|n| match n {
+            0..4 => Result(std::sync::Arc::new(Bomb)),
+            _ => std::panic::panic_any(Bomb),
+        }))
+    };
+    let run = || {
+        from_iter(0..40)
+            .pipe(parallel(3, work))
+            .pipe(head(1))
+            .into(count())
+    };
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
+}
+
+#[test]
+fn sizes_that_cannot_be_are_errors() {
+    let text = || Text::new().block_size(usize::MAX);
+    let error = text().lines(&b"a\n"[..]).into(count()).unwrap_err();
+    assert_eq!(io::Error::from(error).kind(), ErrorKind::OutOfMemory);
+    assert!(text().blocks(&b"a\n"[..]).into(count()).is_err());
+    let folder = Folder::new();
+    let path = folder.write("a", "1\n2\n");
+    for range in [
+        0..1 << 62,
+        0..u64::MAX,
+        1..u64::MAX,
+        2..u64::MAX,
+        4..u64::MAX,
+        99..u64::MAX,
+    ] {
+        let first = range.start;
+        let span = Span {
+            path: path.clone().into(),
+            range,
+        };
+        let lines = from_iter([span])
+            .pipe(Text::new().read_spans())
+            .pipe(split_lines())
+            .into(count());
+        assert_eq!(
+            lines.unwrap(),
+            [2, 1, 1, 0, 0].get(first as usize).copied().unwrap_or(0)
+        );
+    }
+}
+
+#[test]
+fn a_pattern_that_is_wrong_about_its_line_does_not_hang() {
+    struct Wrong;
+    impl Pattern for Wrong {
+        fn is_match(&self, _: &[u8]) -> bool {
+            true
+        }
+        fn find_line(&self, lines: &[u8]) -> Option<std::ops::Range<usize>> {
+            (!lines.is_empty()).then_some(0..usize::MAX)
+        }
+    }
+    impl yieldfrom::pipe::IntoPattern for Wrong {
+        type Pattern = Self;
+        fn into_pattern(self) -> Self {
+            self
+        }
+    }
+    assert_eq!(
+        blocks(&b"a\nb\n"[..])
+            .pipe(count_matches(Wrong))
+            .into(sum())
+            .unwrap(),
+        1
+    );
+}

@@ -82,7 +82,8 @@ impl<T: ?Sized> Pull<T> {
     #[inline]
     pub fn current(&self) -> Option<&T> {
         // SAFETY: the stage waits in the `send` that has borrowed the item. It goes on in `recv`, `close` and drop only,
-        // for which nobody borrows this. Attacked by tests/pipes.rs and by the example that does not compile.
+        // for which nobody borrows this. What it borrows outlives it, but for a thread-local while its thread ends: a gap
+        // that the README names. Attacked by tests/pipes.rs and by the example that does not compile.
         self.current.map(|item| unsafe { item.as_ref() })
     }
 

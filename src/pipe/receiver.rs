@@ -8,10 +8,10 @@ use crate::exception::Exception;
 use crate::pipe::pull::Pull;
 use crate::pipe::stats::Meter;
 use crate::switch::NotCurrent;
+use crate::unraisable::{Reason, report};
 
-/// How often a stage may go on receiving or sending after it was told that this has come to an end, before it is taken to
-/// ignore that.
-pub(crate) const CALLS_AFTER_CLOSE: u32 = 100;
+/// How often a stage may go on receiving after it was told that this has come to an end, before it is taken to ignore that.
+const CALLS_AFTER_CLOSE: u32 = 100;
 
 /// What the body of a stage receives from.
 ///
@@ -93,7 +93,7 @@ impl<'a, T: ?Sized> Receiver<'a, T> {
             // only here and in `receive`, and `&mut self` says that the item is not in use any more by then.
             Ok(Some(item)) => Some(unsafe { item.as_ref() }),
             Ok(None) => self.close(),
-            Err(NotCurrent) => outside(),
+            Err(NotCurrent) => misused(OUTSIDE),
         }
     }
 
@@ -135,14 +135,14 @@ fn receive<'i, T: ?Sized>(
         }
         // One that is pushed into suspends below, which whoever closes it takes for what it is.
         if let From::Pull(_) = from {
-            panic!("a stage asked for more items after the last one");
+            return misused("a stage asked for more items after the last one");
         }
     }
     let item = match from {
         // SAFETY: as in `recv`: our caller has an exclusive reference to the receiver, from which the item is borrowed.
         From::Push(port) => port
             .take(())
-            .unwrap_or_else(|NotCurrent| outside())
+            .unwrap_or_else(|NotCurrent| misused(OUTSIDE))
             .map(|item| unsafe { item.as_ref() }),
         From::Pull(upstream) => upstream.recv().unwrap_or_else(|exception| {
             *failure = Some(exception);
@@ -153,10 +153,18 @@ fn receive<'i, T: ?Sized>(
     item
 }
 
+const OUTSIDE: &str =
+    "`recv` called from outside the body it belongs to; receive in that body itself";
+
+/// Panics, unless that could abort the process: then it reports, and there is no item.
 #[cold]
 #[inline(never)]
-fn outside() -> ! {
-    panic!("`recv` called from outside the body it belongs to; receive in that body itself")
+fn misused<T>(message: &'static str) -> Option<T> {
+    if std::thread::panicking() {
+        report(None, Reason::Panic(Box::new(message)));
+        return None;
+    }
+    panic!("{message}");
 }
 
 impl<T: ?Sized> fmt::Debug for Receiver<'_, T> {

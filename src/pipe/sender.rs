@@ -10,11 +10,15 @@ use std::ptr::NonNull;
 use crate::channel::Wake;
 use crate::co::Co;
 use crate::exception::Exception;
-use crate::pipe::receiver::CALLS_AFTER_CLOSE;
 use crate::pipe::sink::{Downstream, Push};
 use crate::pipe::stats::Meter;
 use crate::pipe::target::{Closed, Target};
 use crate::switch::NotCurrent;
+use crate::unraisable::{Reason, report};
+
+/// How often a body that is pulled may go on sending after it was told that nobody wants more items, before it is taken to
+/// ignore that. A visitor that cannot be told to stop goes on to its end, and that may take a while.
+const CALLS_AFTER_CLOSE: u32 = 1_000_000;
 
 /// What the body of a [`stage`](crate::pipe::stage()) or a [`source`](crate::pipe::source()) sends its items into.
 ///
@@ -67,7 +71,8 @@ impl<'a, T: ?Sized> Sender<'a, T> {
     /// # Errors
     ///
     /// [`Closed`] if nobody wants more items, perhaps after this one, which was still seen. `?` is the usual answer: a
-    /// stage that fails with it has not failed, but ended because the next one has.
+    /// stage that fails with it has not failed, but ended because the next one has. A body that goes on for ever instead
+    /// is stopped only if it is pulled.
     ///
     /// # Panics
     ///
@@ -158,12 +163,16 @@ fn hand_out<T: ?Sized>(co: &Co<NonNull<T>, ()>, item: &T) -> Result<(), Closed> 
     }
 }
 
+/// Panics, unless that could abort the process: then it reports, and nobody wants the item.
 #[cold]
 #[inline(never)]
-fn outside() -> ! {
-    panic!(
-        "`send` called from outside the body it belongs to; in a pipeline that is pulled, send in that body itself"
-    )
+fn outside() -> Result<(), Closed> {
+    const MESSAGE: &str = "`send` called from outside the body it belongs to; in a pipeline that is pulled, send in that body itself";
+    if std::thread::panicking() {
+        report(None, Reason::Panic(Box::new(MESSAGE)));
+        return Err(Closed);
+    }
+    panic!("{MESSAGE}");
 }
 
 impl<T: ?Sized> Target<T> for Sender<'_, T> {

@@ -117,7 +117,8 @@ impl<T: ?Sized + 'static> Source<T> {
     ///
     /// # Errors
     ///
-    /// The first failure of the source, a stage or the sink. A [`StackError`](crate::StackError) if there is no stack for a stage.
+    /// The first failure of the source, a stage or the sink. A [`StackError`](crate::StackError) if there is no stack for one
+    /// of them; for a sink *behind* the sink, such as those of [`broadcast`](crate::pipe::broadcast()), that is a panic.
     ///
     /// # Panics
     ///

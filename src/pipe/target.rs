@@ -52,6 +52,9 @@ impl From<Closed> for io::Error {
     }
 }
 
+/// How many causes of an error are looked at.
+const MOST_CAUSES: usize = 100;
+
 impl Closed {
     /// Whether an exception says, however wrapped, that a target is closed.
     pub(crate) fn is_cause_of(exception: &Exception) -> bool {
@@ -59,7 +62,9 @@ impl Closed {
             return false;
         };
         let mut next: Option<&(dyn Error + 'static)> = Some(&**error);
-        while let Some(error) = next {
+        // An error may be its own source.
+        for _ in 0..MOST_CAUSES {
+            let Some(error) = next else { break };
             if error.is::<Closed>() {
                 return true;
             }

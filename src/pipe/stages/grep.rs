@@ -42,7 +42,7 @@ pub trait Pattern {
         let (mut rest, mut count) = (lines, 0);
         while let Some(line) = self.find_line(rest) {
             count += 1;
-            rest = rest.get(line.end + 1..).unwrap_or_default();
+            rest = rest.get(line.end.saturating_add(1)..).unwrap_or_default();
         }
         count
     }
@@ -218,7 +218,7 @@ where
             let mut rest = block.as_ref();
             while let Some(line) = pattern.find_line(rest) {
                 out.send(&rest[line.clone()])?;
-                rest = rest.get(line.end + 1..).unwrap_or_default();
+                rest = rest.get(line.end.saturating_add(1)..).unwrap_or_default();
             }
         }
         Ok(())

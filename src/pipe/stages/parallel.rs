@@ -21,9 +21,13 @@ use crate::pipe::sink::{Sink, sink};
 use crate::pipe::source::Source;
 use crate::pipe::stage::Stage;
 use crate::pipe::target::Closed;
+use crate::unraisable::forget_if_it_panics;
 
 /// How many items wait for each thread at most.
 const WAITING: usize = 4;
+
+/// Beyond what a system has, `std` aborts instead of failing to spawn.
+const MOST_THREADS: usize = 4096;
 
 /// Runs a part of a pipeline on `threads` threads. The results go on in the order of the items they come from.
 ///
@@ -57,14 +61,17 @@ const WAITING: usize = 4;
 ///
 /// # Panics
 ///
-/// If `threads` is 0. A panic on a thread goes on here.
+/// If `threads` is 0 or more than 4,096. A panic on a thread goes on here.
 pub fn parallel<T, U, F>(threads: usize, build: F) -> Stage<T, U>
 where
     T: ?Sized + ToOwned<Owned: Send + 'static> + 'static,
     U: ?Sized + ToOwned<Owned: Send + 'static> + 'static,
     F: Fn(Source<T>) -> Source<U> + Send + Sync + 'static,
 {
-    assert!(threads > 0, "`parallel` needs at least one thread");
+    assert!(
+        (1..=MOST_THREADS).contains(&threads),
+        "`parallel` takes from 1 to {MOST_THREADS} threads"
+    );
     Builder::named("parallel").stage(move |items: &mut Receiver<T>, out: &mut Sender<U>| {
         let mut workers = Workers::spawn::<T, U, F>(threads, build)?;
         while let Some(item) = items.recv() {
@@ -173,6 +180,9 @@ impl<T: Send + 'static, U: Send + 'static> Workers<T, U> {
         V: ?Sized,
         U: Borrow<V>,
     {
+        if self.answered == self.given {
+            return Ok(false);
+        }
         let answer = self.workers[self.answered % self.workers.len()]
             .answers
             .try_recv();
@@ -204,10 +214,15 @@ impl<T: Send + 'static, U: Send + 'static> Workers<T, U> {
 impl<T, U> Drop for Workers<T, U> {
     /// Waits for the threads. Nobody wants their answers any more, so each ends with the item that it has.
     fn drop(&mut self) {
-        let workers = std::mem::take(&mut self.workers);
-        let threads: Vec<_> = workers.into_iter().map(|worker| worker.thread).collect();
+        let mut threads = Vec::new();
+        for worker in self.workers.drain(..) {
+            threads.push(worker.thread);
+            forget_if_it_panics((worker.items, worker.answers));
+        }
         for thread in threads {
-            let _ = thread.join(); // a worker catches every panic
+            if let Err(payload) = thread.join() {
+                std::mem::forget(payload); // its destructor might panic
+            }
         }
     }
 }
@@ -261,18 +276,28 @@ fn work<S, V>(
         Ok(Err(exception)) => Some(Failure::Exception(exception)),
         Err(payload) => Some(Failure::Panic(payload)),
     };
-    // Whoever asked may be gone; then nobody wants the answers.
-    let answer = |results, failure| answers.send(Answer { results, failure });
-    if !owes.get() {
-        let _ = answer(results.take(), failure);
-        return;
+    // If the pipeline has ended before its items have, the next one is answered with what it has left behind, and the others
+    // with nothing. Whoever asks may be gone; then nobody wants the answers.
+    let mut last = Answer {
+        results: results.take(),
+        failure,
+    };
+    let mut owes = owes.get();
+    loop {
+        if !owes {
+            let Ok(item) = queue.recv() else { break };
+            forget_if_it_panics(item);
+        }
+        owes = false;
+        let nothing = Answer {
+            results: Vec::new(),
+            failure: None,
+        };
+        if answers.send(std::mem::replace(&mut last, nothing)).is_err() {
+            return;
+        }
     }
-    // The pipeline has ended before its items have. The others are answered with nothing.
-    let mut is_asked = answer(results.take(), failure).is_ok();
-    while is_asked && queue.recv().is_ok() {
-        is_asked = answer(Vec::new(), None).is_ok();
-    }
-    let _ = answer(Vec::new(), None);
+    let _ = answers.send(last);
 }
 
 fn keep<V>(results: Rc<RefCell<Vec<V::Owned>>>) -> Sink<V, Result<(), Infallible>>

@@ -52,7 +52,7 @@ fn fill(
         // Doubles, so that a byte of a long line is moved twice at most; but not much beyond what a line may have.
         let limit = size.max_line.saturating_add(size.block);
         let len = (buffer.len() * 2).min(limit).max(filled + size.block);
-        buffer.reserve_exact(len - buffer.len());
+        buffer.try_reserve_exact(len - buffer.len())?;
         buffer.resize(len, 0);
     }
     loop {

@@ -79,8 +79,9 @@ impl Span {
         if (start, end) == (0, u64::MAX) {
             return Ok((0, file.take(u64::MAX))); // it may be a pipe, which cannot be searched for the end
         }
-        let end = line_start(&mut file, end)?;
-        let start = line_start(&mut file, start)?.min(end);
+        let len = file.metadata()?.len();
+        let end = line_start(&mut file, end.min(len))?;
+        let start = line_start(&mut file, start.min(end))?.min(end);
         file.seek(SeekFrom::Start(start))?;
         Ok((start, file.take(end - start)))
     }
