@@ -21,32 +21,39 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `args.rs` | the command line |
-//! | `files.rs` | which files to read; a generator walks directories |
-//! | `input.rs` | blocks of a file, and the lines in them |
-//! | `pattern.rs` | which lines are selected |
-//! | `stages.rs` | the stages of the pipeline |
+//! | `args.rs`, `flags.rs`, `options.rs`, `help.rs` | the command line: its form, the names, what they mean, the help |
+//! | `files.rs`, `globs.rs`, `ignored.rs` | which files to read; a generator walks directories |
+//! | `input.rs` | blocks of a file |
+//! | `pattern/` | POSIX regular expressions, and which lines match |
+//! | `stages.rs`, `printer.rs` | the stages of the pipeline |
 //! | `output.rs` | standard output, and what is told on standard error |
 
 #![forbid(unsafe_code)]
 
 mod args;
 mod files;
+mod flags;
+mod globs;
+mod help;
+mod ignored;
 mod input;
+mod options;
 mod output;
 mod pattern;
+mod printer;
 mod stages;
 
 use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use args::{Command, Mode, Options};
 use files::{File, files};
 use input::Input;
-use output::Output;
+use options::{Command, Mode, Options};
+use output::{Output, Paint};
 use pattern::Pattern;
-use stages::{Labels, cat, count, grep, head, printer};
+use printer::{Source, Style, printer};
+use stages::{Sum, cat, context, count, grep, head};
 
 const SELECTED: u8 = 0;
 const NONE_SELECTED: u8 = 1;
@@ -54,10 +61,14 @@ const TROUBLE: u8 = 2;
 
 fn main() -> ExitCode {
     let output = Rc::new(Output::new());
-    let mut status = match args::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Search(options)) => run(&options, &output),
+    let mut status = match options::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Search(options)) => run(&Rc::new(*options), &output),
         Ok(Command::Help) => {
-            output.write(&[args::HELP.as_bytes()]);
+            output.write(help::HELP.as_bytes());
+            SELECTED
+        }
+        Ok(Command::Version) => {
+            output.write(help::VERSION.as_bytes());
             SELECTED
         }
         Err(message) => {
@@ -72,34 +83,35 @@ fn main() -> ExitCode {
 }
 
 /// Searches all files. Returns the exit status.
-fn run(options: &Options, output: &Rc<Output>) -> u8 {
-    if options.selects_nothing() {
-        return NONE_SELECTED;
+fn run(options: &Rc<Options>, output: &Rc<Output>) -> u8 {
+    for warning in &options.warnings {
+        output.complain(&[warning.as_bytes()]);
     }
-    let pattern = match Pattern::new(options) {
+    let mut warnings = Vec::new();
+    let pattern = Pattern::new(options, &mut warnings);
+    for warning in &warnings {
+        output.complain(&[b"grep: warning: ", warning.as_bytes()]);
+    }
+    let pattern = match pattern {
         Ok(pattern) => Rc::new(pattern),
         Err(error) => {
-            output.complain(&[b"grep: ", error.to_string().as_bytes()]);
+            output.complain(&[b"grep: ", error.as_bytes()]);
             return TROUBLE;
         }
     };
+    if options.selects_nothing() {
+        return NONE_SELECTED;
+    }
+    output.set_up(options.color, options.line_buffered);
     let mut search = Search {
         options,
         pattern,
-        input: Input::new(),
+        style: Rc::new(Style::new(options)),
+        input: Input::new(options),
         output: output.clone(),
         is_trouble: false,
     };
-    let mut is_selected = false;
-    for file in files(options) {
-        match file {
-            Ok(file) => is_selected |= search.search(&file) > 0,
-            Err((file, error)) => search.fail(&file, &error),
-        }
-        if output.is_closed() || (is_selected && options.mode == Mode::Quiet) {
-            break;
-        }
-    }
+    let is_selected = search.search_all();
     match options.mode {
         Mode::Quiet if is_selected => SELECTED,
         _ if search.is_trouble => TROUBLE,
@@ -109,8 +121,9 @@ fn run(options: &Options, output: &Rc<Output>) -> u8 {
 }
 
 struct Search<'a> {
-    options: &'a Options,
+    options: &'a Rc<Options>,
     pattern: Rc<Pattern>,
+    style: Rc<Style>,
     input: Input,
     output: Rc<Output>,
     /// Whether a file could not be read.
@@ -118,25 +131,63 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Searches one file after the other. Returns whether a line is selected.
+    fn search_all(&mut self) -> bool {
+        let mut is_selected = false;
+        for file in files(self.options) {
+            match file {
+                Ok(file) => is_selected |= self.search(&file) > 0,
+                Err((file, error)) => self.fail(&file, &error),
+            }
+            if self.output.is_closed() || (is_selected && self.options.mode == Mode::Quiet) {
+                break;
+            }
+        }
+        is_selected
+    }
+
     /// Searches one file. Returns how many of its lines are selected, as far as it was read.
     fn search(&mut self, file: &File) -> u64 {
         if let Err(error) = self.open(file) {
             self.fail(file, &error);
             return 0;
         }
-        let labels = self.labels(file);
-        let (input, pattern, output) = (&mut self.input, self.pattern.clone(), self.output.clone());
-        let limit = self.options.max_count;
-        let (selected, read) = match self.options.mode {
-            Mode::Lines => cat(input, grep(pattern, head(limit, printer(labels, output)))),
-            Mode::Count => cat(input, grep(pattern, head(limit, count()))),
-            Mode::Names | Mode::Quiet => cat(input, grep(pattern, head(Some(1), count()))),
-        };
+        let (mut sum, read) = self.pipeline(file);
+        if self.input.was_skipped() {
+            sum = Sum::default();
+        }
         if let Err(error) = read {
             self.fail(file, &error);
         }
-        self.sum_up(file, selected);
-        selected
+        self.sum_up(file, sum);
+        sum.selected
+    }
+
+    /// Builds the stages and has them run.
+    fn pipeline(&mut self, file: &File) -> (Sum, io::Result<()>) {
+        let options = self.options;
+        let (limit, before, after) = (options.max_count, options.before, options.after);
+        let prints = options.mode == Mode::Lines && !self.output.is_null();
+        let search = stages::Search {
+            pattern: self.pattern.clone(),
+            inverts: options.invert_match,
+            sends_passed: prints && before + after > 0,
+            line_end: options.line_end,
+        };
+        if !prints {
+            let limit = match options.mode {
+                Mode::Count => limit,
+                _ => Some(1),
+            };
+            return cat(&mut self.input, grep(search, head(limit, 0, count())));
+        }
+        let (style, pattern) = (self.style.clone(), self.pattern.clone());
+        let printer = printer(style, self.source(file), pattern, self.output.clone());
+        let printer = match before + after {
+            0 => printer,
+            _ => context(before, after, printer),
+        };
+        cat(&mut self.input, grep(search, head(limit, after, printer)))
     }
 
     fn open(&mut self, file: &File) -> io::Result<()> {
@@ -148,35 +199,54 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn labels(&self, file: &File) -> Labels {
-        let is_one_of_many = self.options.operands.len() > 1 || file.is_walked;
-        Labels {
+    fn source(&self, file: &File) -> Source {
+        let number_width = match self.input.metadata() {
+            _ if !self.options.initial_tab => 0,
+            Ok(metadata) if metadata.is_file() => metadata.len().to_string().len(),
+            _ => i64::MAX.to_string().len(),
+        };
+        Source {
             name: file.name.clone(),
-            with_name: self.options.with_filename.unwrap_or(is_one_of_many),
-            with_number: self.options.line_number,
+            with_name: self.has_name(file),
+            number_width,
         }
     }
 
+    fn has_name(&self, file: &File) -> bool {
+        let is_one_of_many = self.options.operands.len() > 1 || file.is_walked;
+        self.options.with_filename.unwrap_or(is_one_of_many)
+    }
+
     /// Prints what is known only when a file has been read.
-    fn sum_up(&mut self, file: &File, selected: u64) {
-        match self.options.mode {
-            Mode::Count => {
-                let count = selected.to_string();
-                match self.labels(file).with_name {
-                    true => self
-                        .output
-                        .write(&[&file.name, b":", count.as_bytes(), b"\n"]),
-                    false => self.output.write(&[count.as_bytes(), b"\n"]),
+    fn sum_up(&mut self, file: &File, sum: Sum) {
+        let mode = self.options.mode;
+        let behind_name: &[u8] = match self.options.null_after_name {
+            true => b"\0",
+            false => b"\n",
+        };
+        if mode == Mode::Count {
+            if self.has_name(file) {
+                self.output.paint(Paint::Name, &file.name);
+                match self.options.null_after_name {
+                    true => self.output.write(b"\0"),
+                    false => self.output.paint(Paint::Separator, b":"),
                 };
             }
-            Mode::Names if selected > 0 => {
-                self.output.write(&[&file.name, b"\n"]);
-            }
-            _ => {}
+            self.output.write(format!("{}\n", sum.selected).as_bytes());
         }
-        let is_cut_off = Some(selected) == self.options.max_count;
-        if is_cut_off && file.path.is_none() && self.options.mode <= Mode::Count {
-            self.input.give_back();
+        let is_listed = match mode {
+            Mode::Names => sum.selected > 0,
+            Mode::OtherNames => sum.selected == 0,
+            _ => false,
+        };
+        if is_listed {
+            self.output.paint(Paint::Name, &file.name);
+            self.output.write(behind_name);
+            self.output.end_line();
+        }
+        let is_cut_off = Some(sum.selected) == self.options.max_count;
+        if is_cut_off && file.path.is_none() && matches!(mode, Mode::Lines | Mode::Count) {
+            self.input.give_back(sum.end);
         }
     }
 

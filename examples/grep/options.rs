@@ -1,0 +1,442 @@
+//! What the options mean.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, IsTerminal, Read};
+
+use crate::args::{Argument, Reader, USAGE};
+use crate::flags::{self, Flag};
+use crate::globs::Globs;
+use crate::output;
+use crate::pattern::Syntax;
+
+pub enum Command {
+    Search(Box<Options>),
+    Help,
+    Version,
+}
+
+/// What is printed for a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    #[default]
+    Lines,
+    Count,
+    /// The names of the files that have a selected line.
+    Names,
+    /// The names of the files that have none.
+    OtherNames,
+    Quiet,
+}
+
+/// What is done with a file that is not text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Binary {
+    #[default]
+    Tell,
+    Print,
+    Skip,
+}
+
+/// What is done with a directory that is named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Directories {
+    #[default]
+    Read,
+    Skip,
+    Recurse {
+        follows_links: bool,
+    },
+}
+
+#[derive(Debug)]
+pub struct Options {
+    /// Without the line ends. None at all match nothing.
+    pub patterns: Vec<Vec<u8>>,
+    pub syntax: Syntax,
+    pub ignore_case: bool,
+    pub whole_words: bool,
+    pub whole_lines: bool,
+    /// What ends a line.
+    pub line_end: u8,
+    pub invert_match: bool,
+    pub max_count: Option<u64>,
+    pub max_line: usize,
+
+    pub mode: Mode,
+    pub only_matching: bool,
+    pub before: u64,
+    pub after: u64,
+    /// Whether groups of lines are told apart, and by what.
+    pub group_separator: Option<Vec<u8>>,
+    pub has_context: bool,
+    pub line_number: bool,
+    pub byte_offset: bool,
+    pub initial_tab: bool,
+    pub null_after_name: bool,
+    /// Whether to print names, if the command line says.
+    pub with_filename: Option<bool>,
+    pub label: Option<Vec<u8>>,
+    pub color: bool,
+    pub line_buffered: bool,
+    pub no_messages: bool,
+
+    pub operands: Vec<OsString>,
+    pub binary: Binary,
+    pub directories: Directories,
+    pub skips_devices: bool,
+    pub files: Globs,
+    pub excluded_directories: Globs,
+    pub gitignore: bool,
+    /// What is to be told before anything else.
+    pub warnings: Vec<String>,
+}
+
+impl Options {
+    /// Whether the options alone say that no line is selected. Then no file is opened, as in GNU grep.
+    pub fn selects_nothing(&self) -> bool {
+        let matches_all = matches!(&self.patterns[..], [only] if only.is_empty())
+            && !self.whole_lines
+            && !self.whole_words;
+        self.mode != Mode::OtherNames
+            && (self.max_count == Some(0) || (self.invert_match && matches_all))
+    }
+
+    pub fn is_recursive(&self) -> bool {
+        matches!(self.directories, Directories::Recurse { .. })
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            patterns: Vec::new(),
+            syntax: Syntax::Basic,
+            ignore_case: false,
+            whole_words: false,
+            whole_lines: false,
+            line_end: b'\n',
+            invert_match: false,
+            max_count: None,
+            max_line: 256 << 20,
+            mode: Mode::Lines,
+            only_matching: false,
+            before: 0,
+            after: 0,
+            group_separator: Some(b"--".to_vec()),
+            has_context: false,
+            line_number: false,
+            byte_offset: false,
+            initial_tab: false,
+            null_after_name: false,
+            with_filename: None,
+            label: None,
+            color: false,
+            line_buffered: false,
+            no_messages: false,
+            operands: Vec::new(),
+            binary: Binary::Tell,
+            directories: Directories::Read,
+            skips_devices: false,
+            files: Globs::default(),
+            excluded_directories: Globs::default(),
+            gitignore: false,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Reads the arguments after the program's name. The error is the whole message.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    let mut reader = Reader::new(arguments, flags::short, flags::LONG);
+    let mut given = Given::default();
+    while let Some(argument) = reader.next()? {
+        match argument {
+            Argument::Option(flag, value) => given.set(flag, value)?,
+            Argument::Digit(digit, follows_digit) => given.add_digit(digit, follows_digit),
+            Argument::Operand(operand) => given.options.operands.push(operand),
+        }
+    }
+    given.finish()
+}
+
+/// What the command line has said so far, where the meaning depends on what follows.
+#[derive(Default)]
+struct Given {
+    options: Options,
+    patterns: Option<Vec<Vec<u8>>>,
+    syntax: Option<Syntax>,
+    context: Option<u64>,
+    before: Option<u64>,
+    after: Option<u64>,
+    digits: Vec<u8>,
+    counts: bool,
+    names: Option<Mode>,
+    is_quiet: bool,
+    wants_help: bool,
+    wants_version: bool,
+}
+
+impl Given {
+    fn set(&mut self, flag: Flag, value: Option<Vec<u8>>) -> Result<(), String> {
+        let options = &mut self.options;
+        let given = value.is_some();
+        let value = value.unwrap_or_default();
+        match flag {
+            Flag::Syntax(syntax) => match self.syntax.replace(syntax) {
+                Some(other) if other != syntax => {
+                    return Err("grep: conflicting matchers specified".to_owned());
+                }
+                _ => {}
+            },
+            Flag::After => self.after = Some(context_length(&value)?),
+            Flag::Before => self.before = Some(context_length(&value)?),
+            Flag::Context => self.context = Some(context_length(&value)?),
+            Flag::Regexp => self.add_patterns(&value),
+            Flag::File => self.add_patterns_of(&value)?,
+            Flag::Count => self.counts = true,
+            Flag::Names(mode) => self.names = Some(mode),
+            Flag::Quiet => self.is_quiet = true,
+            Flag::Help => self.wants_help = true,
+            Flag::Version => self.wants_version = true,
+            Flag::Color => match &value[..] {
+                _ if !given => options.color = is_color_terminal(),
+                b"always" | b"yes" | b"force" => options.color = true,
+                b"never" | b"no" | b"none" => options.color = false,
+                b"auto" | b"tty" | b"if-tty" => options.color = is_color_terminal(),
+                _ => self.wants_help = true,
+            },
+            Flag::BinaryFiles => options.binary = binary_files(&value)?,
+            Flag::Directories => options.directories = directories(&value)?,
+            Flag::Devices => {
+                options.skips_devices = match &value[..] {
+                    b"read" => false,
+                    b"skip" => true,
+                    _ => return Err("grep: unknown devices method".to_owned()),
+                }
+            }
+            Flag::ExcludeFrom => {
+                for glob in lines(read(&value)?) {
+                    options.files.exclude(glob);
+                }
+            }
+            Flag::MaxCount => options.max_count = max_count(&value)?,
+            Flag::MaxLine => options.max_line = max_line(&value)?,
+            _ => options.set(flag, value),
+        }
+        Ok(())
+    }
+
+    /// `-1` `-2` are two numbers, the later of which counts, `-12` is one.
+    fn add_digit(&mut self, digit: u8, follows_digit: bool) {
+        if !follows_digit {
+            self.digits.clear();
+        }
+        self.digits.push(digit);
+        self.context = Some(number(&self.digits).unwrap_or(u64::MAX));
+    }
+
+    fn add_patterns(&mut self, text: &[u8]) {
+        let patterns = self.patterns.get_or_insert_default();
+        patterns.extend(text.split(|&byte| byte == b'\n').map(<[u8]>::to_vec));
+    }
+
+    fn add_patterns_of(&mut self, file: &[u8]) -> Result<(), String> {
+        let patterns = self.patterns.get_or_insert_default();
+        patterns.extend(lines(read(file)?));
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Command, String> {
+        if self.wants_version {
+            return Ok(Command::Version);
+        }
+        if self.wants_help {
+            return Ok(Command::Help);
+        }
+        if self.patterns.is_none() {
+            if self.options.operands.is_empty() {
+                return Err(USAGE.to_owned());
+            }
+            let patterns = self.options.operands.remove(0);
+            self.add_patterns(patterns.as_encoded_bytes());
+        }
+        let mut options = self.options;
+        options.patterns = self.patterns.unwrap_or_default();
+        options.syntax = self.syntax.unwrap_or(Syntax::Basic);
+        let has_context = [self.before, self.after, self.context]
+            .iter()
+            .any(Option::is_some);
+        options.has_context = has_context;
+        options.before = self.before.or(self.context).unwrap_or(0);
+        options.after = self.after.or(self.context).unwrap_or(0);
+        options.mode = match self.names {
+            _ if self.is_quiet => Mode::Quiet,
+            Some(mode) => mode,
+            None if self.counts => Mode::Count,
+            None => Mode::Lines,
+        };
+        Ok(Command::Search(Box::new(options)))
+    }
+}
+
+impl Options {
+    /// Those that stand for themselves.
+    fn set(&mut self, flag: Flag, value: Vec<u8>) {
+        match flag {
+            Flag::ByteOffset => self.byte_offset = true,
+            Flag::Exclude => self.files.exclude(value),
+            Flag::Include => self.files.include(value),
+            Flag::ExcludeDir => self.excluded_directories.exclude(without_slashes(value)),
+            Flag::GroupSeparator => self.group_separator = Some(value),
+            Flag::NoGroupSeparator => self.group_separator = None,
+            Flag::IgnoreCase(ignored) => self.ignore_case = ignored,
+            Flag::InitialTab => self.initial_tab = true,
+            Flag::Label => self.label = Some(value),
+            Flag::LineBuffered => self.line_buffered = true,
+            Flag::LineNumber => self.line_number = true,
+            Flag::WholeLines => self.whole_lines = true,
+            Flag::WholeWords => self.whole_words = true,
+            Flag::WithFilename(with) => self.with_filename = Some(with),
+            Flag::NoMessages => self.no_messages = true,
+            Flag::Null => self.null_after_name = true,
+            Flag::NullData => self.line_end = b'\0',
+            Flag::OnlyMatching => self.only_matching = true,
+            Flag::Recursive { follows_links } => {
+                self.directories = Directories::Recurse { follows_links };
+            }
+            Flag::InvertMatch => self.invert_match = true,
+            Flag::Binary(binary) => self.binary = binary,
+            Flag::UnixByteOffsets => self
+                .warnings
+                .push("grep: warning: --unix-byte-offsets (-u) is obsolete".to_owned()),
+            Flag::Gitignore => self.gitignore = true,
+            _ => {}
+        }
+    }
+}
+
+fn is_color_terminal() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+}
+
+fn binary_files(value: &[u8]) -> Result<Binary, String> {
+    match value {
+        b"binary" => Ok(Binary::Tell),
+        b"text" => Ok(Binary::Print),
+        b"without-match" => Ok(Binary::Skip),
+        _ => Err("grep: unknown binary-files type".to_owned()),
+    }
+}
+
+fn directories(value: &[u8]) -> Result<Directories, String> {
+    let follows_links = false;
+    match value {
+        b"read" => Ok(Directories::Read),
+        b"skip" => Ok(Directories::Skip),
+        b"recurse" => Ok(Directories::Recurse { follows_links }),
+        _ => Err("grep: unknown directories method".to_owned()),
+    }
+}
+
+/// Reads the file of `-f` or `--exclude-from`.
+fn read(name: &[u8]) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    let result = match name {
+        b"-" => io::stdin().read_to_end(&mut text).map(|_| ()),
+        _ => fs::read(path(name)).map(|read| text = read),
+    };
+    match result {
+        Ok(()) => Ok(text),
+        Err(error) => {
+            let name = String::from_utf8_lossy(name);
+            Err(format!("grep: {name}: {}", output::reason(&error)))
+        }
+    }
+}
+
+#[cfg(unix)]
+fn path(name: &[u8]) -> &OsStr {
+    std::os::unix::ffi::OsStrExt::from_bytes(name)
+}
+
+#[cfg(not(unix))]
+fn path(name: &[u8]) -> &OsStr {
+    OsStr::new(std::str::from_utf8(name).unwrap_or_default())
+}
+
+/// The lines of a file. The last need not be ended.
+fn lines(text: Vec<u8>) -> Vec<Vec<u8>> {
+    let lines = text.split_inclusive(|&byte| byte == b'\n');
+    lines
+        .map(|line| line.strip_suffix(b"\n").unwrap_or(line).to_vec())
+        .collect()
+}
+
+/// `name/` and `name` are the same directory.
+fn without_slashes(mut glob: Vec<u8>) -> Vec<u8> {
+    while glob.len() > 1 && glob.ends_with(b"/") {
+        glob.pop();
+    }
+    glob
+}
+
+/// `None` if it is too large.
+fn number(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0_u64, |number, digit| {
+        number.checked_mul(10)?.checked_add((digit - b'0').into())
+    })
+}
+
+/// The sign and the digits of a number as strtoimax reads it, if it is one.
+fn signed(value: &[u8]) -> Option<(bool, &[u8])> {
+    let (is_negative, digits) = match value.trim_ascii_start() {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    is_number.then_some((is_negative, digits))
+}
+
+/// Reads the value of `-A`, `-B` or `-C`.
+fn context_length(value: &[u8]) -> Result<u64, String> {
+    match signed(value) {
+        Some((false, digits)) => Ok(number(digits).unwrap_or(u64::MAX)),
+        _ => {
+            let value = String::from_utf8_lossy(value);
+            Err(format!("grep: {value}: invalid context length argument"))
+        }
+    }
+}
+
+/// Reads the value of `-m`. A negative or huge one means no limit, as in GNU grep.
+fn max_count(value: &[u8]) -> Result<Option<u64>, String> {
+    let (is_negative, digits) = signed(value).ok_or("grep: invalid max count")?;
+    Ok(match number(digits) {
+        Some(0) => Some(0),
+        _ if is_negative => None,
+        number => number,
+    })
+}
+
+/// Reads the value of `--max-line`.
+fn max_line(value: &[u8]) -> Result<usize, String> {
+    let (digits, shift) = match value {
+        [digits @ .., b'K'] => (digits, 10),
+        [digits @ .., b'M'] => (digits, 20),
+        [digits @ .., b'G'] => (digits, 30),
+        digits => (digits, 0),
+    };
+    let size = match signed(digits) {
+        Some((false, digits)) => number(digits).and_then(|number| number.checked_mul(1 << shift)),
+        _ => None,
+    };
+    match size.map(usize::try_from) {
+        Some(Ok(size)) if size > 0 => Ok(size),
+        _ => {
+            let value = String::from_utf8_lossy(value);
+            Err(format!("grep: {value}: invalid line size"))
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Which lines are selected, and what in them matches.
+
+mod backtrack;
+mod bracket;
+mod node;
+mod parse;
+mod sets;
+
+use std::ops::Range;
+
+use memchr::{memchr, memrchr};
+use regex_automata::meta::{BuildError, Config, Regex};
+use regex_automata::util::look::LookMatcher;
+use regex_automata::{Anchored, Input, MatchKind};
+use regex_syntax::hir::{Hir, Look};
+
+use crate::options::Options;
+use backtrack::Backtracker;
+use node::Node;
+pub use parse::Syntax;
+use parse::{Chars, parse};
+
+/// For thousands of patterns.
+const SIZE_LIMIT: usize = 1 << 28;
+
+/// The patterns of the command line.
+pub struct Pattern {
+    /// Finds where a line may match: in a block of lines, its match lies in such a line.
+    candidate: Regex,
+    /// Finds the longest match from where one starts.
+    longest: Regex,
+    /// For patterns with back-references, of which the two find too much.
+    backtracker: Option<Backtracker>,
+    is_empty: bool,
+    whole_words: bool,
+    line_end: u8,
+}
+
+impl Pattern {
+    /// Reads the patterns. What GNU grep warns of is added to `warnings`; the error is in its words.
+    pub fn new(options: &Options, warnings: &mut Vec<String>) -> Result<Self, String> {
+        let chars = Chars {
+            ignore_case: options.ignore_case,
+            line_end: options.line_end,
+        };
+        if options.syntax == Syntax::Perl {
+            return Err("Perl matching not supported in a --disable-perl-regexp build".to_owned());
+        }
+        let mut nodes = Vec::new();
+        for pattern in &options.patterns {
+            nodes.push(parse(pattern, options.syntax, chars, warnings)?);
+        }
+        let whole_lines =
+            |hir| Hir::concat(vec![Hir::look(Look::StartLF), hir, Hir::look(Look::EndLF)]);
+        let hirs = nodes.iter().map(|node| node.hir(options.line_end));
+        let mut hir = Hir::alternation(hirs.collect());
+        if options.whole_lines {
+            hir = whole_lines(hir);
+        }
+        let build =
+            |kind| automaton(&hir, kind, options.line_end).map_err(|error| error.to_string());
+        let has_back_reference = nodes.iter().any(Node::has_back_reference);
+        Ok(Self {
+            candidate: build(MatchKind::LeftmostFirst)?,
+            longest: build(MatchKind::All)?,
+            is_empty: nodes.is_empty(),
+            backtracker: has_back_reference.then(|| Backtracker::new(nodes, options.whole_lines)),
+            whole_words: options.whole_words && !options.whole_lines,
+            line_end: options.line_end,
+        })
+    }
+
+    /// The next line in a block of whole lines, from `at` on, that matches. `at` is where a line starts.
+    pub fn next_line(&self, block: &[u8], mut at: usize) -> Option<Range<usize>> {
+        while at < block.len() && !self.is_empty {
+            let found = self.candidate.find(Input::new(block).range(at..))?;
+            if found.start() == block.len() {
+                return None; // behind the end of the last line
+            }
+            let line = self.line_around(block, found.start());
+            if self.is_exact() || self.find(&block[line.start..line.end - 1], 0).is_some() {
+                return Some(line);
+            }
+            at = line.end;
+        }
+        None
+    }
+
+    /// Whether every line with a candidate matches.
+    fn is_exact(&self) -> bool {
+        !self.whole_words && self.backtracker.is_none()
+    }
+
+    /// The line that has the byte at `at`, with what ends it.
+    fn line_around(&self, block: &[u8], at: usize) -> Range<usize> {
+        let start = memrchr(self.line_end, &block[..at]).map_or(0, |end| end + 1);
+        let end = memchr(self.line_end, &block[at..]).map_or(block.len(), |end| at + end + 1);
+        start..end
+    }
+
+    /// The leftmost match in a line that starts at `from` or later, and of those there the longest.
+    ///
+    /// A match that has to be a word is, as in GNU grep, made shorter until it is one, but not empty; failing that, one
+    /// that starts later is looked for.
+    pub fn find(&self, line: &[u8], mut from: usize) -> Option<Range<usize>> {
+        while from <= line.len() {
+            let start = self.candidate.find(Input::new(line).range(from..))?.start();
+            let mut end = self.longest(line, start, line.len());
+            while let Some(found) = end {
+                if !self.whole_words || is_word(line, start..found) {
+                    return Some(start..found);
+                }
+                if found == start {
+                    break;
+                }
+                end = self
+                    .longest(line, start, found - 1)
+                    .filter(|end| *end > start);
+            }
+            from = start + 1;
+        }
+        None
+    }
+
+    /// Where the longest match ends that starts at `start` and ends at `limit` or before.
+    fn longest(&self, line: &[u8], start: usize, limit: usize) -> Option<usize> {
+        if let Some(backtracker) = &self.backtracker {
+            return backtracker.longest(line, start, limit);
+        }
+        let input = Input::new(line).range(start..limit).anchored(Anchored::Yes);
+        Some(self.longest.find(input)?.end())
+    }
+}
+
+fn automaton(hir: &Hir, kind: MatchKind, line_end: u8) -> Result<Regex, BuildError> {
+    let config = Config::new()
+        .match_kind(kind)
+        .utf8_empty(false)
+        .line_terminator(line_end)
+        .nfa_size_limit(Some(SIZE_LIMIT))
+        .hybrid_cache_capacity(8 << 20);
+    Regex::builder().configure(config).build_from_hir(hir)
+}
+
+/// Whether no letter, digit or underscore stands beside a part of a line.
+fn is_word(line: &[u8], part: Range<usize>) -> bool {
+    let looks = LookMatcher::new();
+    let is_joined = |at: usize, look: Look| {
+        let look = match look {
+            Look::WordStartHalfUnicode => looks.is_word_start_half_unicode(line, at),
+            _ => looks.is_word_end_half_unicode(line, at),
+        };
+        !look.unwrap_or(true)
+    };
+    !is_joined(part.start, Look::WordStartHalfUnicode)
+        && !is_joined(part.end, Look::WordEndHalfUnicode)
+}
