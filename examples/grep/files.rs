@@ -80,13 +80,14 @@ impl Walk<'_> {
             return;
         }
         let kind = fs::metadata(path).map(|metadata| metadata.file_type());
+        let is_there = kind.is_ok();
         let is_directory = kind.as_ref().is_ok_and(FileType::is_dir);
         let is_device = kind.is_ok_and(|kind| !kind.is_dir() && !kind.is_file());
         let globs = match is_directory {
             true => &options.excluded_directories,
             false => &options.files,
         };
-        if globs.exclude_named(name) || (is_device && options.skips_devices) {
+        if is_there && globs.exclude_named(name) || (is_device && options.skips_devices) {
             return;
         }
         match options.directories {

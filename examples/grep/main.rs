@@ -177,7 +177,7 @@ impl Search<'_> {
         if !prints {
             let limit = match options.mode {
                 Mode::Count => limit,
-                _ => Some(1),
+                _ => Some(limit.map_or(1, |limit| limit.min(1))),
             };
             return cat(&mut self.input, grep(search, head(limit, 0, count())));
         }

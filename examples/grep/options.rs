@@ -1,5 +1,6 @@
 //! What the options mean.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, IsTerminal, Read};
@@ -98,8 +99,11 @@ impl Options {
         let matches_all = matches!(&self.patterns[..], [only] if only.is_empty())
             && !self.whole_lines
             && !self.whole_words;
-        self.mode != Mode::OtherNames
-            && (self.max_count == Some(0) || (self.invert_match && matches_all))
+        let can_match = match self.invert_match {
+            false => !self.patterns.is_empty(),
+            true => !matches_all,
+        };
+        self.mode != Mode::OtherNames && (self.max_count == Some(0) || !can_match)
     }
 
     pub fn is_recursive(&self) -> bool {
@@ -262,7 +266,11 @@ impl Given {
             self.add_patterns(patterns.as_encoded_bytes());
         }
         let mut options = self.options;
+        let mut seen = HashSet::new();
         options.patterns = self.patterns.unwrap_or_default();
+        options
+            .patterns
+            .retain(|pattern| seen.insert(pattern.clone()));
         options.syntax = self.syntax.unwrap_or(Syntax::Basic);
         let has_context = [self.before, self.after, self.context]
             .iter()

@@ -21,6 +21,7 @@ pub struct Style {
     pub color: bool,
     pub inverts: bool,
     pub prints_binary: bool,
+    pub tells_of_binary: bool,
     /// What separates groups of lines, if there are any.
     pub separator: Option<Vec<u8>>,
     pub line_end: u8,
@@ -37,6 +38,7 @@ impl Style {
             color: options.color,
             inverts: options.invert_match,
             prints_binary: options.binary == Binary::Print,
+            tells_of_binary: options.binary == Binary::Tell,
             separator: options
                 .group_separator
                 .clone()
@@ -76,6 +78,7 @@ pub fn printer(
         while let Some(run) = runs.recv() {
             sum.add(run);
             if run.block.is_binary && run.kind == Kind::Selected {
+                output.set_group();
                 printer.is_hidden = true;
                 break;
             }
@@ -83,7 +86,7 @@ pub fn printer(
                 break;
             }
         }
-        if printer.is_hidden {
+        if printer.is_hidden && style.tells_of_binary {
             output.complain(&[b"grep: ", &source.name, b": binary file matches"]);
         }
         sum
@@ -240,7 +243,9 @@ impl Printer<'_> {
         if style.with_offset {
             self.print_number(offset, sign);
         }
-        if style.initial_tab && (self.source.with_name || style.with_number || style.with_offset) {
+        let has_prefix = self.source.with_name || style.with_number || style.with_offset;
+        // Nothing has to line up in an empty line.
+        if style.initial_tab && has_prefix && !line.bytes.is_empty() {
             self.output.write(b"\t");
         }
     }

@@ -3,7 +3,9 @@
 use regex_automata::util::look::LookMatcher;
 use regex_syntax::hir::Look;
 
+use super::first_char;
 use super::node::Node;
+use super::sets;
 
 /// How deep the search may go, and how many steps it may take for one start. Beyond that there is no match.
 const MAX_DEPTH: usize = 20_000;
@@ -196,20 +198,11 @@ impl Search<'_> {
     /// Where the character at `at` ends, if it is the one that `node` means.
     fn step(&self, node: &Node, at: usize) -> Option<usize> {
         let text = &self.line[at..self.limit];
-        let char = || {
-            let head = &text[..text.len().min(4)];
-            head.utf8_chunks().next()?.valid().chars().next()
-        };
+        let char = || first_char(text);
         let length = match node {
             Node::Byte(byte) => (text.first() == Some(byte)).then_some(1)?,
             Node::Char(wanted) => char().filter(|char| char == wanted)?.len_utf8(),
-            Node::Set(set) => {
-                let char = char()?;
-                let ranges = set.ranges();
-                let place = ranges.partition_point(|range| range.end() < char);
-                let range = ranges.get(place)?;
-                (range.start() <= char).then_some(char.len_utf8())?
-            }
+            Node::Set(set) => char().filter(|char| sets::contains(set, *char))?.len_utf8(),
             _ => return None,
         };
         Some(at + length)

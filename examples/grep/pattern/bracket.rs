@@ -2,6 +2,7 @@
 
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
+use super::first_char;
 use super::parse::{Chars, Result};
 use super::sets;
 
@@ -106,14 +107,10 @@ fn element(text: &[u8], chars: Chars) -> Result<(Element, &[u8])> {
             };
             Ok((element, &rest[2..]))
         }
-        _ => {
-            let head = &text[..text.len().min(4)];
-            let valid = head.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-            Ok(match valid.chars().next() {
-                Some(char) => (Element::Char(char), &text[char.len_utf8()..]),
-                None => (Element::Byte, &text[1..]),
-            })
-        }
+        _ => Ok(match first_char(text) {
+            Some(char) => (Element::Char(char), &text[char.len_utf8()..]),
+            None => (Element::Byte, &text[1..]),
+        }),
     }
 }
 

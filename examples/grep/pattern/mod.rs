@@ -10,9 +10,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memrchr};
 use regex_automata::meta::{BuildError, Config, Regex};
-use regex_automata::util::look::LookMatcher;
 use regex_automata::{Anchored, Input, MatchKind};
-use regex_syntax::hir::{Hir, Look};
+use regex_syntax::hir::{ClassUnicode, Hir, Look};
 
 use crate::options::Options;
 use backtrack::Backtracker;
@@ -32,7 +31,8 @@ pub struct Pattern {
     /// For patterns with back-references, of which the two find too much.
     backtracker: Option<Backtracker>,
     is_empty: bool,
-    whole_words: bool,
+    /// If a match has to be a word.
+    words: Option<Words>,
     line_end: u8,
 }
 
@@ -65,7 +65,7 @@ impl Pattern {
             longest: build(MatchKind::All)?,
             is_empty: nodes.is_empty(),
             backtracker: has_back_reference.then(|| Backtracker::new(nodes, options.whole_lines)),
-            whole_words: options.whole_words && !options.whole_lines,
+            words: (options.whole_words && !options.whole_lines).then(|| Words(sets::word())),
             line_end: options.line_end,
         })
     }
@@ -88,7 +88,7 @@ impl Pattern {
 
     /// Whether every line with a candidate matches.
     fn is_exact(&self) -> bool {
-        !self.whole_words && self.backtracker.is_none()
+        self.words.is_none() && self.backtracker.is_none()
     }
 
     /// The line that has the byte at `at`, with what ends it.
@@ -107,7 +107,11 @@ impl Pattern {
             let start = self.candidate.find(Input::new(line).range(from..))?.start();
             let mut end = self.longest(line, start, line.len());
             while let Some(found) = end {
-                if !self.whole_words || is_word(line, start..found) {
+                if self
+                    .words
+                    .as_ref()
+                    .is_none_or(|words| words.is_word(line, start..found))
+                {
                     return Some(start..found);
                 }
                 if found == start {
@@ -142,16 +146,40 @@ fn automaton(hir: &Hir, kind: MatchKind, line_end: u8) -> Result<Regex, BuildErr
     Regex::builder().configure(config).build_from_hir(hir)
 }
 
-/// Whether no letter, digit or underscore stands beside a part of a line.
-fn is_word(line: &[u8], part: Range<usize>) -> bool {
-    let looks = LookMatcher::new();
-    let is_joined = |at: usize, look: Look| {
-        let look = match look {
-            Look::WordStartHalfUnicode => looks.is_word_start_half_unicode(line, at),
-            _ => looks.is_word_end_half_unicode(line, at),
+/// The letters, digits and underscores, of which a match of whole words has none beside it.
+struct Words(ClassUnicode);
+
+impl Words {
+    fn is_word(&self, line: &[u8], part: Range<usize>) -> bool {
+        // The first may begin before the part does: an empty match may stand between the bytes of a character.
+        let before = match part.start {
+            0 => None,
+            start => first_char(&line[start_of_char(line, start - 1)..]),
         };
-        !look.unwrap_or(true)
+        let behind = first_char(&line[part.end..]);
+        !before.is_some_and(|char| self.contains(char))
+            && !behind.is_some_and(|char| self.contains(char))
+    }
+
+    fn contains(&self, char: char) -> bool {
+        match char.is_ascii() {
+            true => char.is_ascii_alphanumeric() || char == '_',
+            false => sets::contains(&self.0, char),
+        }
+    }
+}
+
+/// Where the character starts that the byte at `at` belongs to.
+fn start_of_char(line: &[u8], at: usize) -> usize {
+    let is_start = |start: &usize| {
+        let length = first_char(&line[*start..]).map_or(0, char::len_utf8);
+        start + length > at
     };
-    !is_joined(part.start, Look::WordStartHalfUnicode)
-        && !is_joined(part.end, Look::WordEndHalfUnicode)
+    (at.saturating_sub(3)..at).find(is_start).unwrap_or(at)
+}
+
+/// The character that a text begins with, if that is UTF-8.
+fn first_char(text: &[u8]) -> Option<char> {
+    let head = &text[..text.len().min(4)];
+    head.utf8_chunks().next()?.valid().chars().next()
 }

@@ -3,6 +3,7 @@
 use regex_syntax::hir::{ClassUnicode, Look};
 
 use super::bracket;
+use super::first_char;
 use super::node::Node;
 use super::sets;
 
@@ -206,9 +207,7 @@ impl<'a> Parser<'a> {
 
     /// The next character, or a byte that is none.
     fn literal(&mut self) -> Node {
-        let head = &self.rest[..self.rest.len().min(4)];
-        let valid = head.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-        match valid.chars().next() {
+        match first_char(self.rest) {
             Some(char) => {
                 self.rest = &self.rest[char.len_utf8()..];
                 self.chars.char(char)

@@ -45,6 +45,12 @@ pub fn range(low: char, high: char) -> ClassUnicode {
     ClassUnicode::new([ClassUnicodeRange::new(low, high)])
 }
 
+pub fn contains(class: &ClassUnicode, char: char) -> bool {
+    let ranges = class.ranges();
+    let place = ranges.partition_point(|range| range.end() < char);
+    ranges.get(place).is_some_and(|range| range.start() <= char)
+}
+
 /// All characters but these.
 pub fn inverse(mut class: ClassUnicode) -> ClassUnicode {
     class.negate();
