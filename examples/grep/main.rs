@@ -94,8 +94,10 @@ fn run(options: &Rc<Options>, output: &Rc<Output>) -> u8 {
     }
     let pattern = match pattern {
         Ok(pattern) => Rc::new(pattern),
-        Err(error) => {
-            output.complain(&[b"grep: ", error.as_bytes()]);
+        Err(errors) => {
+            for error in errors {
+                output.complain(&[b"grep: ", error.as_bytes()]);
+            }
             return TROUBLE;
         }
     };

@@ -50,10 +50,19 @@ pub enum Directories {
     },
 }
 
+/// A pattern as it was given.
+#[derive(Debug)]
+pub struct Source {
+    /// Without a line end.
+    pub text: Vec<u8>,
+    /// The file and the line that it is from, if it is from a file.
+    pub place: Option<(String, usize)>,
+}
+
 #[derive(Debug)]
 pub struct Options {
-    /// Without the line ends. None at all match nothing.
-    pub patterns: Vec<Vec<u8>>,
+    /// None at all match nothing.
+    pub patterns: Vec<Source>,
     pub syntax: Syntax,
     pub ignore_case: bool,
     pub whole_words: bool,
@@ -96,7 +105,7 @@ pub struct Options {
 impl Options {
     /// Whether the options alone say that no line is selected. Then no file is opened, as in GNU grep.
     pub fn selects_nothing(&self) -> bool {
-        let matches_all = matches!(&self.patterns[..], [only] if only.is_empty())
+        let matches_all = matches!(&self.patterns[..], [only] if only.text.is_empty())
             && !self.whole_lines
             && !self.whole_words;
         let can_match = match self.invert_match {
@@ -168,7 +177,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
 #[derive(Default)]
 struct Given {
     options: Options,
-    patterns: Option<Vec<Vec<u8>>>,
+    patterns: Option<Vec<Source>>,
     syntax: Option<Syntax>,
     context: Option<u64>,
     before: Option<u64>,
@@ -242,12 +251,24 @@ impl Given {
 
     fn add_patterns(&mut self, text: &[u8]) {
         let patterns = self.patterns.get_or_insert_default();
-        patterns.extend(text.split(|&byte| byte == b'\n').map(<[u8]>::to_vec));
+        patterns.extend(text.split(|&byte| byte == b'\n').map(|text| Source {
+            text: text.to_vec(),
+            place: None,
+        }));
     }
 
     fn add_patterns_of(&mut self, file: &[u8]) -> Result<(), String> {
         let patterns = self.patterns.get_or_insert_default();
-        patterns.extend(lines(read(file)?));
+        let name = String::from_utf8_lossy(file);
+        patterns.extend(
+            lines(read(file)?)
+                .into_iter()
+                .zip(1..)
+                .map(|(text, number)| Source {
+                    text,
+                    place: Some((name.to_string(), number)),
+                }),
+        );
         Ok(())
     }
 
@@ -270,7 +291,7 @@ impl Given {
         options.patterns = self.patterns.unwrap_or_default();
         options
             .patterns
-            .retain(|pattern| seen.insert(pattern.clone()));
+            .retain(|pattern| seen.insert(pattern.text.clone()));
         options.syntax = self.syntax.unwrap_or(Syntax::Basic);
         let has_context = [self.before, self.after, self.context]
             .iter()

@@ -55,11 +55,12 @@ pub struct Outcome {
 
 impl Case {
     pub fn draw(draw: &mut Draw, folder: &Path) -> Self {
-        let made = fs::create_dir(folder).and_then(|()| files::write(draw, folder));
+        let is_valid = !draw.once_in(4);
+        let made = fs::create_dir(folder).and_then(|()| files::write(draw, folder, is_valid));
         made.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let case = Self {
-            stdin: files::text(draw),
-            line: command_line(draw),
+            stdin: files::text(draw, is_valid),
+            line: command_line(draw, is_valid),
             folder: folder.to_owned(),
         };
         if let Some(patterns) = &case.line.patterns_file {
@@ -132,6 +133,9 @@ impl Case {
         let mut lines: Vec<&[u8]> = text
             .split_inclusive(|&byte| byte == b'\n' || byte == b'\0')
             .collect();
+        // So it decides before which groups of lines there is a separator.
+        let separators: [&[u8]; 4] = [b"\n", b"--\n", b"XX\n", b"\x1b[36m\x1b[K--\x1b[m\x1b[K\n"];
+        lines.retain(|line| !separators.contains(line));
         lines.sort();
         lines.concat()
     }

@@ -19,27 +19,25 @@ pub const NAMES: [&str; 9] = [
     "x.d/b.h",
 ];
 
-pub fn write(draw: &mut Draw, folder: &Path) -> io::Result<()> {
+pub fn write(draw: &mut Draw, folder: &Path, is_valid: bool) -> io::Result<()> {
     for directory in ["dir/sub", "x.d"] {
         fs::create_dir_all(folder.join(directory))?;
     }
     for name in NAMES {
-        fs::write(folder.join(name), text(draw))?;
+        fs::write(folder.join(name), text(draw, is_valid))?;
     }
     Ok(())
 }
 
-/// Small alphabets, so that patterns hit.
-pub fn text(draw: &mut Draw) -> Vec<u8> {
+/// Small alphabets, so that patterns hit. Only if it need not be valid it may be no UTF-8.
+pub fn text(draw: &mut Draw, is_valid: bool) -> Vec<u8> {
     let letters: &[&[u8]] = &[b"a", b"b", b"ab", b"c", b" ", b"\n", b"\n"];
     let cases: &[&[u8]] = &[
         b"a", b"A", b"b", b"B", b"k", b"S", b"_", b"-", b"1", b"\n", b" ",
     ];
-    let umlauts: Vec<&[u8]> = [
-        "a", "ä", "Ä", "b", "é", "Σ", "ς", "ſ", "ı", "漢", "\u{2003}", "\n", " ",
-    ]
-    .map(str::as_bytes)
-    .to_vec();
+    let umlauts: Vec<&[u8]> = ["a", "ä", "Ä", "b", "é", "Σ", "ς", "ſ", "ı", "漢", "\n", " "]
+        .map(str::as_bytes)
+        .to_vec();
     let invalid: &[&[u8]] = &[
         b"a",
         b"b",
@@ -58,7 +56,7 @@ pub fn text(draw: &mut Draw) -> Vec<u8> {
         b"a|b",
     ];
     let alphabet = match draw.below(14) {
-        0 => invalid,
+        0 | 1 if !is_valid => invalid,
         1 => nuls,
         2 => ends,
         3 | 4 => cases,

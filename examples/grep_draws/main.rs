@@ -8,9 +8,11 @@
 //! Each draw makes a folder of files, runs both programs in it, and compares standard output, standard error and the
 //! exit status. A difference is printed with what a shell needs to see it again, and `--keep` leaves its folder there.
 //!
-//! What is not drawn, since the two differ: ranges of letters beyond ASCII, which glibc's C.UTF-8 refuses; an interval
-//! where an extended expression begins; `--help` and `--version`. Directories are searched in the order of names here, and
-//! in the system's there, so with `-r` the lines are compared sorted.
+//! What is not drawn, since the two differ: ranges of letters beyond ASCII, which glibc's C.UTF-8 refuses; a repetition of
+//! an anchor, or an interval where an extended expression begins, of which GNU grep selects other lines than `-o` shows;
+//! borders of words beside bytes that are not UTF-8, which it takes for Latin-1 there; `-o` with both `-w` and `-x`, where
+//! it prints line ends twice; a negative `-m` with context; `--help` and `--version`. Directories are searched in the order
+//! of names here, and in the system's there, so with `-r` the lines are compared sorted, and without separators.
 //!
 //! Exit status: 0 if there was no difference, 1 if there was, 2 for a wrong command line, 3 if there is no GNU grep.
 //!

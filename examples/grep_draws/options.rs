@@ -11,13 +11,19 @@ pub struct CommandLine {
     /// What `-f` reads, if it is given.
     pub patterns_file: Option<Vec<u8>>,
     pub is_recursive: bool,
+    /// Whether all text is UTF-8.
+    is_valid: bool,
+    /// Whether `-w` is drawn, or else `-x`.
+    takes_words: bool,
 }
 
-pub fn command_line(draw: &mut Draw) -> CommandLine {
+pub fn command_line(draw: &mut Draw, is_valid: bool) -> CommandLine {
     let mut line = CommandLine {
         arguments: Vec::new(),
         patterns_file: None,
         is_recursive: false,
+        is_valid,
+        takes_words: draw.once_in(2),
     };
     let syntax = line.add_syntax(draw);
     for _ in 0..draw.below(5) {
@@ -48,8 +54,8 @@ impl CommandLine {
         let option = match draw.below(34) {
             0 | 1 => draw.one_of(&["-i", "--ignore-case", "-y", "--no-ignore-case"]),
             2 | 3 => draw.one_of(&["-v", "--invert-match", "--inv"]),
-            4 | 5 => draw.one_of(&["-w", "--word-regexp", "--wo"]),
-            6 => draw.one_of(&["-x", "--line-regexp"]),
+            4 | 5 if self.takes_words => draw.one_of(&["-w", "--word-regexp", "--wo"]),
+            4..=6 if !self.takes_words => draw.one_of(&["-x", "--line-regexp"]),
             7 => draw.one_of(&["-c", "--count"]),
             8 | 9 => draw.one_of(&["-n", "--line-number", "--line-n"]),
             10 => draw.one_of(&["-l", "--files-with-matches", "-L", "--files-without-match"]),
@@ -85,9 +91,7 @@ impl CommandLine {
                 "--group-separator=",
             ]),
             31..=32 => return self.add_recursion(draw),
-            _ => draw.one_of(&[
-                "-nv", "-on", "-ci", "-vn", "-ob", "-U", "-hn", "-dskip", "-wo", "-xv",
-            ]),
+            _ => draw.one_of(&["-nv", "-on", "-ci", "-vn", "-ob", "-U", "-hn", "-dskip"]),
         };
         self.push(option);
         if option == "-m" {
@@ -131,7 +135,7 @@ impl CommandLine {
 
     fn add_patterns(&mut self, draw: &mut Draw, syntax: Syntax) {
         if draw.once_in(25) {
-            let mut text = patterns(draw, syntax);
+            let mut text = patterns(draw, syntax, self.is_valid);
             if draw.once_in(2) {
                 text.push(b'\n');
             }
@@ -144,9 +148,9 @@ impl CommandLine {
             return;
         }
         let pattern = match syntax {
-            Syntax::Fixed => patterns(draw, syntax),
+            Syntax::Fixed => patterns(draw, syntax, self.is_valid),
             _ if draw.once_in(25) => back_reference(draw, syntax),
-            _ => patterns(draw, syntax),
+            _ => patterns(draw, syntax, self.is_valid),
         };
         self.push("-e");
         self.push(os_string(pattern));

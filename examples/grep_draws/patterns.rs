@@ -9,17 +9,17 @@ pub enum Syntax {
     Fixed,
 }
 
-/// Some patterns, one per line.
-pub fn patterns(draw: &mut Draw, syntax: Syntax) -> Vec<u8> {
-    let mut patterns = pattern(draw, syntax);
+/// Some patterns, one per line. The borders of words are drawn only if all text is UTF-8.
+pub fn patterns(draw: &mut Draw, syntax: Syntax, is_valid: bool) -> Vec<u8> {
+    let mut patterns = pattern(draw, syntax, is_valid);
     while draw.once_in(6) {
         patterns.push(b'\n');
-        patterns.extend(pattern(draw, syntax));
+        patterns.extend(pattern(draw, syntax, is_valid));
     }
     patterns
 }
 
-fn pattern(draw: &mut Draw, syntax: Syntax) -> Vec<u8> {
+fn pattern(draw: &mut Draw, syntax: Syntax, is_valid: bool) -> Vec<u8> {
     if draw.once_in(25) {
         return odd(draw, syntax);
     }
@@ -27,7 +27,7 @@ fn pattern(draw: &mut Draw, syntax: Syntax) -> Vec<u8> {
         draw,
         syntax,
         text: Vec::new(),
-        groups: 0,
+        has_word_borders: is_valid,
     };
     pattern.alternation(2);
     pattern.text
@@ -38,7 +38,6 @@ fn odd(draw: &mut Draw, syntax: Syntax) -> Vec<u8> {
     let basic = [
         "*a",
         "\\(*a\\)",
-        "^*a",
         "a\\|*b",
         "a\\{2,1\\}",
         "a\\{1",
@@ -142,7 +141,7 @@ struct Pattern<'a> {
     draw: &'a mut Draw,
     syntax: Syntax,
     text: Vec<u8>,
-    groups: usize,
+    has_word_borders: bool,
 }
 
 impl Pattern<'_> {
@@ -196,12 +195,11 @@ impl Pattern<'_> {
                 self.sign("(");
                 self.alternation(depth - 1);
                 self.sign(")");
-                self.groups += 1;
             }
             4 => {
-                let look = self
-                    .draw
-                    .one_of(&["\\<", "\\>", "\\b", "\\B", "\\w", "\\W", "\\s", "\\S"]);
+                let looks = ["\\w", "\\W", "\\s", "\\S", "\\<", "\\>", "\\b", "\\B"];
+                let many = if self.has_word_borders { 8 } else { 4 };
+                let look = self.draw.one_of(&looks[..many]);
                 self.push(look);
                 if !look.ends_with(['w', 'W', 's', 'S']) {
                     return;

@@ -11,7 +11,7 @@ const NOTHING_FOLLOWS: &str = "Invalid regular expression";
 const INVALID_RANGE: &str = "Invalid range end";
 const INVALID_CLASS: &str = "Invalid character class name";
 const INVALID_COLLATION: &str = "Invalid collation character";
-const CLASS_WITHOUT_BRACKET: &str = "character class syntax is [[:space:]], not [:space:]";
+pub const CLASS_WITHOUT_BRACKET: &str = "character class syntax is [[:space:]], not [:space:]";
 
 enum Element {
     Char(char),

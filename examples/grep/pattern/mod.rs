@@ -37,19 +37,13 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Reads the patterns. What GNU grep warns of is added to `warnings`; the error is in its words.
-    pub fn new(options: &Options, warnings: &mut Vec<String>) -> Result<Self, String> {
-        let chars = Chars {
-            ignore_case: options.ignore_case,
-            line_end: options.line_end,
-        };
+    /// Reads the patterns. What GNU grep warns of is added to `warnings`; the errors, too, are in its words.
+    pub fn new(options: &Options, warnings: &mut Vec<String>) -> Result<Self, Vec<String>> {
         if options.syntax == Syntax::Perl {
-            return Err("Perl matching not supported in a --disable-perl-regexp build".to_owned());
+            let message = "Perl matching not supported in a --disable-perl-regexp build";
+            return Err(vec![message.to_owned()]);
         }
-        let mut nodes = Vec::new();
-        for pattern in &options.patterns {
-            nodes.push(parse(pattern, options.syntax, chars, warnings)?);
-        }
+        let nodes = read(options, warnings)?;
         let whole_lines =
             |hir| Hir::concat(vec![Hir::look(Look::StartLF), hir, Hir::look(Look::EndLF)]);
         let hirs = nodes.iter().map(|node| node.hir(options.line_end));
@@ -58,7 +52,7 @@ impl Pattern {
             hir = whole_lines(hir);
         }
         let build =
-            |kind| automaton(&hir, kind, options.line_end).map_err(|error| error.to_string());
+            |kind| automaton(&hir, kind, options.line_end).map_err(|error| vec![error.to_string()]);
         let has_back_reference = nodes.iter().any(Node::has_back_reference);
         Ok(Self {
             candidate: build(MatchKind::LeftmostFirst)?,
@@ -133,6 +127,34 @@ impl Pattern {
         }
         let input = Input::new(line).range(start..limit).anchored(Anchored::Yes);
         Some(self.longest.find(input)?.end())
+    }
+}
+
+/// Reads all patterns, and tells what is wrong with each of them.
+fn read(options: &Options, warnings: &mut Vec<String>) -> Result<Vec<Node>, Vec<String>> {
+    let chars = Chars {
+        ignore_case: options.ignore_case,
+        line_end: options.line_end,
+    };
+    let (mut nodes, mut errors) = (Vec::new(), Vec::new());
+    for pattern in &options.patterns {
+        match (
+            parse(&pattern.text, options.syntax, chars, warnings),
+            &pattern.place,
+        ) {
+            (Ok(node), _) => nodes.push(node),
+            (Err(error), Some((file, line))) if error != bracket::CLASS_WITHOUT_BRACKET => {
+                errors.push(format!("{file}:{line}: {error}"));
+            }
+            (Err(error), _) => errors.push(error.to_owned()),
+        }
+    }
+    match errors.is_empty() {
+        true => Ok(nodes),
+        false => {
+            warnings.clear();
+            Err(errors)
+        }
     }
 }
 
