@@ -286,6 +286,7 @@ traffic
 const TESTED_ELSEWHERE: [&str; 6] = [
     "cluster_grep",
     "grep",
+    "grep_draws",
     "million",
     "overflow",
     "replay",

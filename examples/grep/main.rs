@@ -87,6 +87,9 @@ fn run(options: &Rc<Options>, output: &Rc<Output>) -> u8 {
     for warning in &options.warnings {
         output.complain(&[warning.as_bytes()]);
     }
+    if options.selects_nothing() {
+        return NONE_SELECTED;
+    }
     let mut warnings = Vec::new();
     let pattern = Pattern::new(options, &mut warnings);
     for warning in &warnings {
@@ -101,9 +104,6 @@ fn run(options: &Rc<Options>, output: &Rc<Output>) -> u8 {
             return TROUBLE;
         }
     };
-    if options.selects_nothing() {
-        return NONE_SELECTED;
-    }
     output.set_up(options.color, options.line_buffered);
     let mut search = Search {
         options,

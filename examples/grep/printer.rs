@@ -24,8 +24,6 @@ pub struct Style {
     pub tells_of_binary: bool,
     /// What separates groups of lines, if there are any.
     pub separator: Option<Vec<u8>>,
-    /// How many lines before a selected one are printed.
-    pub before: u64,
     pub line_end: u8,
 }
 
@@ -45,7 +43,6 @@ impl Style {
                 .group_separator
                 .clone()
                 .filter(|_| options.has_context),
-            before: options.before,
             line_end: options.line_end,
         }
     }
@@ -74,7 +71,6 @@ pub fn printer(
             output: &output,
             counted: (0, 0),
             printed: None,
-            hidden: (0, 0),
             is_in_group: false,
             is_hidden: false,
         };
@@ -107,8 +103,6 @@ struct Printer<'a> {
     counted: (u64, u64),
     /// Where the line ends that was printed last.
     printed: Option<u64>,
-    /// How many lines behind it had to be hidden, and where the last of them ends.
-    hidden: (u64, u64),
     /// Whether the lines before a selected one have been printed, and it comes next.
     is_in_group: bool,
     /// Whether a line was not printed.
@@ -119,17 +113,16 @@ impl Printer<'_> {
     /// Returns whether more can be printed.
     fn run(&mut self, run: &Run) -> bool {
         let starts_group = run.kind != Kind::Behind && !self.is_in_group;
-        if starts_group && self.output.has_group() && !self.follows(run) {
+        if starts_group && self.output.has_group() && self.printed != Some(run.offset()) {
             self.separate();
         }
-        self.is_in_group = matches!(run.kind, Kind::Before(_));
+        self.is_in_group = run.kind == Kind::Passed;
         if run.kind == Kind::Selected {
             self.output.set_group();
         }
         let is_plain = !(self.style.only_matching || self.style.color || self.has_prefix());
         if is_plain && self.is_printable(run.bytes()) {
             self.printed = Some(run.offset() + run.bytes().len() as u64);
-            self.hidden = (0, 0);
             return self.output.write(run.bytes());
         }
         let mut start = 0;
@@ -140,11 +133,8 @@ impl Printer<'_> {
                 is_selected: run.kind == Kind::Selected,
                 run,
             };
-            let offset = run.offset() + end as u64 + 1;
             if self.line(&line) {
-                (self.printed, self.hidden) = (Some(offset), (0, 0));
-            } else {
-                self.hidden = (self.hidden.0 + 1, offset);
+                self.printed = Some(run.offset() + end as u64 + 1);
             }
             if self.output.is_closed() {
                 return false;
@@ -152,19 +142,6 @@ impl Printer<'_> {
             start = end + 1;
         }
         true
-    }
-
-    /// Whether lines follow the one that was printed last. As in GNU grep, lines between that were hidden are taken for
-    /// some that stand before the selected line, if there may be so many.
-    fn follows(&self, run: &Run) -> bool {
-        let distance = match run.kind {
-            Kind::Before(distance) => distance,
-            _ => 0,
-        };
-        let (hidden, end) = self.hidden;
-        let is_near = hidden > 0 && end == run.offset() && hidden + distance <= self.style.before;
-        self.printed
-            .is_some_and(|end| end == run.offset() || is_near)
     }
 
     fn has_prefix(&self) -> bool {

@@ -18,9 +18,8 @@ pub const MATCHING_STACK_SIZE: usize = 64 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Selected,
+    /// Not selected. Behind the context stage: they stand before a selected line.
     Passed,
-    /// They stand before a selected line, which is so many lines away.
-    Before(u64),
     /// They stand behind a selected line.
     Behind,
 }
@@ -200,7 +199,10 @@ pub fn context<R: 'static>(before: u64, after: u64, mut target: Sink<Run, R>) ->
         while let Some(run) = runs.recv() {
             let is_wanted = if run.kind == Kind::Selected {
                 left_after = after;
-                pending.send_to(&mut target) && target.send(run).is_ok()
+                pending.runs.iter().all(|run| target.send(run).is_ok()) && {
+                    pending = Pending::default();
+                    target.send(run).is_ok()
+                }
             } else {
                 let mut run = run.clone();
                 let (mut behind, count) = run.split_first(left_after);
@@ -226,16 +228,6 @@ struct Pending {
 }
 
 impl Pending {
-    /// Sends them as the lines before a selected one. Returns whether more is wanted.
-    fn send_to<R>(&mut self, target: &mut Sink<Run, R>) -> bool {
-        let mut distance = std::mem::take(&mut self.count);
-        self.runs.drain(..).all(|mut run| {
-            run.kind = Kind::Before(distance);
-            distance -= run.count();
-            target.send(&run).is_ok()
-        })
-    }
-
     /// Adds lines, and forgets all but the last `limit`.
     fn push(&mut self, mut run: Run, limit: u64) {
         let count = run.keep_last(limit);

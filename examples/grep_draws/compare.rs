@@ -3,14 +3,18 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::thread;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::draw::Draw;
-use crate::files;
+use crate::files::{self, Kind};
 use crate::options::{CommandLine, command_line};
+
+/// How long a program may take.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// The two programs.
 pub struct Programs {
@@ -55,12 +59,12 @@ pub struct Outcome {
 
 impl Case {
     pub fn draw(draw: &mut Draw, folder: &Path) -> Self {
-        let is_valid = !draw.once_in(4);
-        let made = fs::create_dir(folder).and_then(|()| files::write(draw, folder, is_valid));
+        let kind = draw.one_of(&[Kind::Valid, Kind::Valid, Kind::Small, Kind::Invalid]);
+        let made = fs::create_dir(folder).and_then(|()| files::write(draw, folder, kind));
         made.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let case = Self {
-            stdin: files::text(draw, is_valid),
-            line: command_line(draw, is_valid),
+            stdin: files::text(draw, kind),
+            line: command_line(draw, kind),
             folder: folder.to_owned(),
         };
         if let Some(patterns) = &case.line.patterns_file {
@@ -120,9 +124,15 @@ impl Case {
         let stdin = self.stdin.clone();
         // It need not be read to its end.
         let feeder = thread::spawn(move || drop(pipe.write_all(&stdin)));
-        let output = child.wait_with_output().expect("a child can be waited for");
+        let stdout = collect(child.stdout.take());
+        let stderr = collect(child.stderr.take());
+        let status = wait(&mut child);
         feeder.join().expect("the feeder does not panic");
-        output
+        Output {
+            status,
+            stdout: stdout.join().expect("a reader does not panic"),
+            stderr: stderr.join().expect("a reader does not panic"),
+        }
     }
 
     /// The order of the files in a directory is the system's.
@@ -160,6 +170,29 @@ impl Case {
             }
         }
         text
+    }
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    let mut pipe = pipe.expect("what it writes is piped");
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        let _ = pipe.read_to_end(&mut text);
+        text
+    })
+}
+
+/// Waits for the end of a program, and ends it if that takes too long. Its status is then a signal's, a difference.
+fn wait(child: &mut Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return status;
+        }
+        if start.elapsed() > LIMIT {
+            let _ = child.kill();
+        }
+        thread::sleep(Duration::from_micros(200));
     }
 }
 

@@ -6,6 +6,29 @@ use std::path::Path;
 
 use crate::draw::Draw;
 
+/// What the files of a draw are like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// All UTF-8.
+    Valid,
+    /// The same, and short: GNU grep may take minutes for a back-reference.
+    Small,
+    /// Also bytes that are not UTF-8.
+    Invalid,
+}
+
+impl Kind {
+    /// GNU grep takes a byte that is not UTF-8 for a letter of Latin-1 at the borders of words.
+    pub fn has_word_borders(self) -> bool {
+        self != Kind::Invalid
+    }
+
+    /// Behind a line that it must not print, GNU grep begins the context where it last printed.
+    pub fn has_context(self) -> bool {
+        self != Kind::Invalid
+    }
+}
+
 /// What there is in each folder.
 pub const NAMES: [&str; 9] = [
     "a.c",
@@ -19,18 +42,18 @@ pub const NAMES: [&str; 9] = [
     "x.d/b.h",
 ];
 
-pub fn write(draw: &mut Draw, folder: &Path, is_valid: bool) -> io::Result<()> {
+pub fn write(draw: &mut Draw, folder: &Path, kind: Kind) -> io::Result<()> {
     for directory in ["dir/sub", "x.d"] {
         fs::create_dir_all(folder.join(directory))?;
     }
     for name in NAMES {
-        fs::write(folder.join(name), text(draw, is_valid))?;
+        fs::write(folder.join(name), text(draw, kind))?;
     }
     Ok(())
 }
 
-/// Small alphabets, so that patterns hit. Only if it need not be valid it may be no UTF-8.
-pub fn text(draw: &mut Draw, is_valid: bool) -> Vec<u8> {
+/// Small alphabets, so that patterns hit.
+pub fn text(draw: &mut Draw, kind: Kind) -> Vec<u8> {
     let letters: &[&[u8]] = &[b"a", b"b", b"ab", b"c", b" ", b"\n", b"\n"];
     let cases: &[&[u8]] = &[
         b"a", b"A", b"b", b"B", b"k", b"S", b"_", b"-", b"1", b"\n", b" ",
@@ -56,7 +79,7 @@ pub fn text(draw: &mut Draw, is_valid: bool) -> Vec<u8> {
         b"a|b",
     ];
     let alphabet = match draw.below(14) {
-        0 | 1 if !is_valid => invalid,
+        0..=2 if kind == Kind::Invalid => invalid,
         1 => nuls,
         2 => ends,
         3 | 4 => cases,
@@ -66,6 +89,7 @@ pub fn text(draw: &mut Draw, is_valid: bool) -> Vec<u8> {
     };
     let length = match draw.below(40) {
         0..=2 => 0,
+        _ if kind == Kind::Small => draw.below(60),
         3 => 30_000, // often several blocks
         4 => return long_line(draw, alphabet),
         5..=9 => draw.below(500),

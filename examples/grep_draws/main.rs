@@ -10,7 +10,7 @@
 //!
 //! What is not drawn, since the two differ: ranges of letters beyond ASCII, which glibc's C.UTF-8 refuses; a repetition of
 //! an anchor, or an interval where an extended expression begins, of which GNU grep selects other lines than `-o` shows;
-//! borders of words beside bytes that are not UTF-8, which it takes for Latin-1 there; `-o` with both `-w` and `-x`, where
+//! borders of words, and context, with bytes that are not UTF-8 (see `files.rs`); `-o` with both `-w` and `-x`, where
 //! it prints line ends twice; a negative `-m` with context; `--help` and `--version`. Directories are searched in the order
 //! of names here, and in the system's there, so with `-r` the lines are compared sorted, and without separators.
 //!

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::draw::Draw;
-use crate::files;
+use crate::files::{self, Kind};
 use crate::patterns::{Syntax, back_reference, patterns};
 
 pub struct CommandLine {
@@ -11,18 +11,17 @@ pub struct CommandLine {
     /// What `-f` reads, if it is given.
     pub patterns_file: Option<Vec<u8>>,
     pub is_recursive: bool,
-    /// Whether all text is UTF-8.
-    is_valid: bool,
+    kind: Kind,
     /// Whether `-w` is drawn, or else `-x`.
     takes_words: bool,
 }
 
-pub fn command_line(draw: &mut Draw, is_valid: bool) -> CommandLine {
+pub fn command_line(draw: &mut Draw, kind: Kind) -> CommandLine {
     let mut line = CommandLine {
         arguments: Vec::new(),
         patterns_file: None,
         is_recursive: false,
-        is_valid,
+        kind,
         takes_words: draw.once_in(2),
     };
     let syntax = line.add_syntax(draw);
@@ -64,7 +63,7 @@ impl CommandLine {
             15 => draw.one_of(&["-s", "--no-messages"]),
             16 => draw.one_of(&["-h", "--no-filename", "-H", "--with-filename"]),
             17 | 18 => draw.one_of(&["-m1", "-m", "--max-count=2", "-m0", "-m3"]),
-            19..=21 => return self.add_context(draw),
+            19..=21 if self.kind.has_context() => return self.add_context(draw),
             22 | 23 => draw.one_of(&[
                 "--color=always",
                 "--colour=always",
@@ -135,7 +134,7 @@ impl CommandLine {
 
     fn add_patterns(&mut self, draw: &mut Draw, syntax: Syntax) {
         if draw.once_in(25) {
-            let mut text = patterns(draw, syntax, self.is_valid);
+            let mut text = patterns(draw, syntax, self.kind.has_word_borders());
             if draw.once_in(2) {
                 text.push(b'\n');
             }
@@ -148,9 +147,9 @@ impl CommandLine {
             return;
         }
         let pattern = match syntax {
-            Syntax::Fixed => patterns(draw, syntax, self.is_valid),
-            _ if draw.once_in(25) => back_reference(draw, syntax),
-            _ => patterns(draw, syntax, self.is_valid),
+            Syntax::Fixed => patterns(draw, syntax, self.kind.has_word_borders()),
+            _ if self.kind == Kind::Small && draw.once_in(3) => back_reference(draw, syntax),
+            _ => patterns(draw, syntax, self.kind.has_word_borders()),
         };
         self.push("-e");
         self.push(os_string(pattern));
