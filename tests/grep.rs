@@ -117,6 +117,12 @@ fn fixture() -> Folder {
         ("invalid", b"foo 1\nfoo \xff\nfoo 3\nbar\n"),
         ("umlaut", "Größe\n".as_bytes()),
         ("-n", b"foo\n"),
+        (
+            "lines",
+            b"one\ntwo\nthree foo\nfour\nfive\nsix\nseven foo foo\neight\n",
+        ),
+        ("words", b"ab a\n\n a b\n++\nab_a a-b\n"),
+        ("patterns", b"one\nsix\n"),
     ];
     for (name, content) in files {
         folder.write(name, content);
@@ -129,6 +135,10 @@ fn fixture() -> Folder {
     folder.write("dir/z", "foo z\n");
     folder.write("dir/b", "foo b\n");
     folder.write("dir/sub/f", "foo f\n");
+    fs::create_dir_all(folder.path("code/lib")).unwrap();
+    for name in ["code/a.c", "code/a.h", "code/lib/b.c", "code/lib/notes"] {
+        folder.write(name, "foo\n");
+    }
     symlink("../a", folder.path("dir/link")).unwrap();
     symlink("dir", folder.path("dirlink")).unwrap();
     symlink("loop", folder.path("loop")).unwrap();
@@ -192,6 +202,241 @@ fn options_are_those_of_gnu_grep() {
         (&["--quiet", "-c", "foo", "empty"], b"", "", 1),
         (&["--silent", "-l", "foo", "a"], b"", "", 0),
     ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn context_is_that_of_gnu_grep() {
+    check(&[
+        (&["-nA1", "foo", "lines"], b"3:three foo\n4-four\n--\n7:seven foo foo\n8-eight\n", "", 0),
+        (&["-nB1", "foo", "lines"], b"2-two\n3:three foo\n--\n6-six\n7:seven foo foo\n", "", 0),
+        (&["-C1", "foo", "lines"], b"two\nthree foo\nfour\n--\nsix\nseven foo foo\neight\n", "", 0),
+        (&["-1", "foo", "lines"], b"two\nthree foo\nfour\n--\nsix\nseven foo foo\neight\n", "", 0),
+        (&["-n12", "six", "lines"], b"1-one\n2-two\n3-three foo\n4-four\n5-five\n6:six\n7-seven foo foo\n8-eight\n", "", 0),
+        (&["-1", "-2", "six", "lines"], b"four\nfive\nsix\nseven foo foo\neight\n", "", 0),
+        (&["-A0", "-C2", "six", "lines"], b"four\nfive\nsix\n", "", 0),
+        (&["-A1", "foo", "a", "lines"], b"a:foo\na-bar\n--\nlines:three foo\nlines-four\n--\nlines:seven foo foo\nlines-eight\n", "", 0),
+        (&["-c", "-A1", "foo", "lines"], b"2\n", "", 0),
+        (&["-nm1", "-A2", "foo", "lines"], b"3:three foo\n4-four\n5-five\n", "", 0),
+        (&["-nvA1", "-m2", "foo", "lines"], b"1:one\n2:two\n3-three foo\n", "", 0),
+        (&["--context=1", "-v", "o", "lines"], b"four\nfive\nsix\nseven foo foo\neight\n", "", 0),
+        (&["--group-separator=XX", "-A0", "foo", "lines"], b"three foo\nXX\nseven foo foo\n", "", 0),
+        (&["--no-group-separator", "-A0", "foo", "lines"], b"three foo\nseven foo foo\n", "", 0),
+        (&["--color=always", "-nC1", "foo", "lines"], b"\x1b[32m\x1b[K2\x1b[m\x1b[K\x1b[36m\x1b[K-\x1b[m\x1b[Ktwo\n\x1b[32m\x1b[K3\x1b[m\x1b[K\x1b[36m\x1b[K:\x1b[m\x1b[Kthree \x1b[01;31m\x1b[Kfoo\x1b[m\x1b[K\n\x1b[32m\x1b[K4\x1b[m\x1b[K\x1b[36m\x1b[K-\x1b[m\x1b[Kfour\n\x1b[36m\x1b[K--\x1b[m\x1b[K\n\x1b[32m\x1b[K6\x1b[m\x1b[K\x1b[36m\x1b[K-\x1b[m\x1b[Ksix\n\x1b[32m\x1b[K7\x1b[m\x1b[K\x1b[36m\x1b[K:\x1b[m\x1b[Kseven \x1b[01;31m\x1b[Kfoo\x1b[m\x1b[K \x1b[01;31m\x1b[Kfoo\x1b[m\x1b[K\n\x1b[32m\x1b[K8\x1b[m\x1b[K\x1b[36m\x1b[K-\x1b[m\x1b[Keight\n", "", 0),
+        (&["-onA1", "foo", "lines"], b"3:foo\n--\n7:foo\n7:foo\n", "", 0),
+        (&["-A", "x", "foo", "a"], b"", "grep: x: invalid context length argument\n", 2),
+        (&["-C", "-1", "foo", "a"], b"", "grep: -1: invalid context length argument\n", 2),
+        (&["-A1", "foo", "nul", "lines"], b"--\nlines:three foo\nlines-four\n--\nlines:seven foo foo\nlines-eight\n", "grep: nul: binary file matches\n", 0),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn matches_are_the_leftmost_longest() {
+    check(&[
+        (&["-on", "fo*", "lines"], b"3:foo\n4:fo\n5:f\n7:foo\n7:foo\n", "", 0),
+        (&["-oE", "o|on|one", "lines"], b"one\no\no\no\no\no\no\no\no\n", "", 0),
+        (&["-oE", "(f|fo)(o|or)?", "lines"], b"foo\nfo\nf\nfoo\nfoo\n", "", 0),
+        (&["-ob", "foo", "lines"], b"14:foo\n38:foo\n42:foo\n", "", 0),
+        (&["-oi", "F", "lines"], b"f\nf\nf\nf\nf\n", "", 0),
+        (&["-ov", "foo", "lines"], b"", "", 0),
+        (&["-ow", "[ab]*", "words"], b"ab\na\na\nb\na\nb\n", "", 0),
+        (&["-nw", "ab", "words"], b"1:ab a\n", "", 0),
+        (&["-nw", "a", "words"], b"1:ab a\n3: a b\n5:ab_a a-b\n", "", 0),
+        (&["-w", "-v", "a", "words"], b"\n++\n", "", 0),
+        (&["-x", "-n", "three.*", "lines"], b"3:three foo\n", "", 0),
+        (&["-xF", "bar", "a"], b"bar\n", "", 0),
+        (&["--color=always", "foo", "lines"], b"three \x1b[01;31m\x1b[Kfoo\x1b[m\x1b[K\nseven \x1b[01;31m\x1b[Kfoo\x1b[m\x1b[K \x1b[01;31m\x1b[Kfoo\x1b[m\x1b[K\n", "", 0),
+        (&["--color=always", "-H", "foo", "lines"], b"\x1b[35m\x1b[Klines\x1b[m\x1b[K\x1b[36m\x1b[K:\x1b[m\x1b[Kthree \x1b[01;31m\x1b[Kfoo\x1b[m\x1b[K\n\x1b[35m\x1b[Klines\x1b[m\x1b[K\x1b[36m\x1b[K:\x1b[m\x1b[Kseven \x1b[01;31m\x1b[Kfoo\x1b[m\x1b[K \x1b[01;31m\x1b[Kfoo\x1b[m\x1b[K\n", "", 0),
+        (&["--color=always", "-v", "foo", "a"], b"bar\nFoo2\n", "", 0),
+        (&["--color=always", "-vC1", "bar", "a"], b"foo\n\x1b[01;31m\x1b[Kbar\x1b[m\x1b[K\nFoo2\n", "", 0),
+        (&["--color=always", "-c", "foo", "a", "crlf"], b"\x1b[35m\x1b[Ka\x1b[m\x1b[K\x1b[36m\x1b[K:\x1b[m\x1b[K1\n\x1b[35m\x1b[Kcrlf\x1b[m\x1b[K\x1b[36m\x1b[K:\x1b[m\x1b[K1\n", "", 0),
+        (&["--color=always", "-l", "foo", "a"], b"\x1b[35m\x1b[Ka\x1b[m\x1b[K\n", "", 0),
+        (&["--colour=never", "foo", "a"], b"foo\n", "", 0),
+        (&["-o", ".", "umlaut"], b"G\nr\n\xc3\xb6\n\xc3\x9f\ne\n", "", 0),
+        (&["-oE", "x*", "a"], b"", "", 0),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn printing_is_that_of_gnu_grep() {
+    check(&[
+        (&["-b", "o", "a"], b"0:foo\n8:Foo2\n", "", 0),
+        (&["-nb", "o", "a"], b"1:0:foo\n3:8:Foo2\n", "", 0),
+        (&["-nT", "o", "a"], b" 1:\tfoo\n 3:\tFoo2\n", "", 0),
+        (&["-HnTb", "foo", "a"], b"a: 1: 0:\tfoo\n", "", 0),
+        (&["-Hc", "-T", "foo", "a"], b"a:1\n", "", 0),
+        (&["-Z", "-H", "foo", "a"], b"a\0foo\n", "", 0),
+        (&["-lZ", "foo", "a", "crlf"], b"a\0crlf\0", "", 0),
+        (&["-cZ", "foo", "a", "crlf"], b"a\01\ncrlf\01\n", "", 0),
+        (&["-L", "foo", "a", "umlaut"], b"umlaut\n", "", 0),
+        (&["-L", "foo", "a"], b"", "", 0),
+        (&["-lL", "foo", "a", "umlaut"], b"umlaut\n", "", 0),
+        (&["-Ll", "foo", "a", "umlaut"], b"a\n", "", 0),
+        (&["-Lc", "foo", "a", "umlaut"], b"umlaut\n", "", 0),
+        (&["-qL", "foo", "umlaut"], b"", "", 1),
+        (&["-z", "foo", "nul"], b"foo\nfoo\0foo\nlast\0", "", 0),
+        (&["-zc", "bar", "a"], b"1\n", "", 0),
+        (&["--line-buffered", "foo", "a"], b"foo\n", "", 0),
+        (&["--label=x", "-H", "foo", "a"], b"a:foo\n", "", 0),
+        (&["-f", "patterns", "lines"], b"one\nsix\n", "", 0),
+        (&["-f", "patterns", "-e", "two", "lines"], b"one\ntwo\nsix\n", "", 0),
+        (&["-vf", "patterns", "-c", "lines"], b"6\n", "", 0),
+        (&["-f", "empty", "a"], b"", "", 1),
+        (&["-vf", "empty", "a"], b"foo\nbar\nFoo2\n", "", 0),
+        (&["-f", "missing", "a"], b"", "grep: missing: No such file or directory\n", 2),
+        (&["-a", "foo", "nul"], b"x\0foo\nfoo\0foo\n", "", 0),
+        (&["-ac", "foo", "invalid"], b"3\n", "", 0),
+        (&["--text", "o", "invalid"], b"foo 1\nfoo \xff\nfoo 3\n", "", 0),
+        (&["-I", "foo", "nul"], b"", "", 1),
+        (&["-Ic", "foo", "nul", "a"], b"nul:0\na:1\n", "", 0),
+        (&["-IL", "foo", "nul", "a"], b"nul\n", "", 0),
+        (&["-I", "foo", "invalid"], b"foo 1\nfoo 3\n", "", 0),
+        (&["--binary-files=text", "foo", "nul"], b"x\0foo\nfoo\0foo\n", "", 0),
+        (&["--binary-files=without-match", "foo", "nul"], b"", "", 1),
+        (&["--binary-files=x", "foo", "nul"], b"", "grep: unknown binary-files type\n", 2),
+        (&["-U", "foo", "crlf"], b"foo\r\n", "", 0),
+        (&["-y", "FOO", "a"], b"foo\nFoo2\n", "", 0),
+        (&["-i", "--no-ignore-case", "FOO", "a"], b"", "", 1),
+        (&["--no-ignore-case", "-i", "FOO", "a"], b"foo\nFoo2\n", "", 0),
+        (&["-E", "-F", "foo", "a"], b"", "grep: conflicting matchers specified\n", 2),
+        (&["-EE", "f|b", "a"], b"foo\nbar\n", "", 0),
+        (&["-m0", "foo", "missing"], b"", "", 1),
+        (&["-m0", "-L", "foo", "a"], b"a\n", "", 1),
+        (&["-m1", "-c", "o", "a"], b"1\n", "", 0),
+        (&["-d", "skip", "foo", "dir"], b"", "", 1),
+        (&["-D", "skip", "foo", "/dev/null"], b"", "", 1),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn long_options_may_be_abbreviated() {
+    check(&[
+        (&["--line-n", "foo", "a"], b"1:foo\n", "", 0),
+        (&["--colo=always", "bar", "a"], b"\x1b[01;31m\x1b[Kbar\x1b[m\x1b[K\n", "", 0),
+        (&["--inv", "-c", "foo", "a"], b"2\n", "", 0),
+        (&["--files-witho", "foo", "a"], b"", "", 0),
+        (&["--no-i", "-n", "bar", "a"], b"2:bar\n", "", 0),
+        (&["--i", "foo", "a"], b"", "grep: option '--i' is ambiguous; possibilities: '--include' '--ignore-case' '--initial-tab' '--invert-match'\nUsage: grep [OPTION]... PATTERNS [FILE]...\nTry 'grep --help' for more information.\n", 2),
+        (&["--no", "foo", "a"], b"", "grep: option '--no' is ambiguous; possibilities: '--no-ignore-case' '--no-filename' '--no-group-separator' '--no-messages'\nUsage: grep [OPTION]... PATTERNS [FILE]...\nTry 'grep --help' for more information.\n", 2),
+        (&["--line", "foo", "a"], b"", "grep: option '--line' is ambiguous; possibilities: '--line-buffered' '--line-number' '--line-regexp'\nUsage: grep [OPTION]... PATTERNS [FILE]...\nTry 'grep --help' for more information.\n", 2),
+        (&["--fi=x", "foo", "a"], b"", "grep: option '--fi=x' is ambiguous; possibilities: '--fixed-regexp' '--file' '--files-with-matches' '--files-without-match'\nUsage: grep [OPTION]... PATTERNS [FILE]...\nTry 'grep --help' for more information.\n", 2),
+        (&["--nul", "foo", "a"], b"", "grep: option '--nul' is ambiguous; possibilities: '--null' '--null-data'\nUsage: grep [OPTION]... PATTERNS [FILE]...\nTry 'grep --help' for more information.\n", 2),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn globs_choose_files() {
+    check(&[
+        (&["-r", "--include=*.c", "foo", "code"], b"code/a.c:foo\ncode/lib/b.c:foo\n", "", 0),
+        (&["-r", "--exclude=*.c", "foo", "code"], b"code/a.h:foo\ncode/lib/notes:foo\n", "", 0),
+        (&["-r", "--include=*.c", "--exclude=a*", "foo", "code"], b"code/lib/b.c:foo\n", "", 0),
+        (&["-r", "--exclude=a*", "--include=*.c", "foo", "code"], b"code/a.c:foo\ncode/lib/b.c:foo\ncode/lib/notes:foo\n", "", 0),
+        (&["-r", "--exclude-dir=lib", "foo", "code"], b"code/a.c:foo\ncode/a.h:foo\n", "", 0),
+        (&["-r", "--exclude-dir=lib/", "foo", "code"], b"code/a.c:foo\ncode/a.h:foo\n", "", 0),
+        (&["-r", "--exclude-dir=code", "foo", "code"], b"", "", 1),
+        (&["-r", "--exclude-dir=code/lib", "foo", "code"], b"code/a.c:foo\ncode/a.h:foo\ncode/lib/b.c:foo\ncode/lib/notes:foo\n", "", 0),
+        (&["-r", "--exclude=lib/b.c", "foo", "code"], b"code/a.c:foo\ncode/a.h:foo\ncode/lib/b.c:foo\ncode/lib/notes:foo\n", "", 0),
+        (&["--include=*.c", "foo", "code/a.c", "code/a.h"], b"code/a.c:foo\n", "", 0),
+        (&["--exclude=code/a.c", "foo", "code/a.c", "code/a.h"], b"code/a.h:foo\n", "", 0),
+        (&["--exclude=c*", "foo", "code/a.c", "a"], b"a:foo\n", "", 0),
+        (&["--exclude=a.[!c]", "foo", "code/a.c", "code/a.h"], b"code/a.c:foo\n", "", 0),
+        (&["--exclude=missing", "foo", "missing"], b"", "grep: missing: No such file or directory\n", 2),
+        (&["--exclude-dir=code", "foo", "code"], b"", "", 1),
+        (&["--include=*.c", "foo", "code"], b"", "grep: code: Is a directory\n", 2),
+        (&["-R", "-l", "foo", "dir"], b"dir/b\ndir/link\ndir/sub/f\ndir/z\n", "", 0),
+        (&["-r", "-l", "foo", "dir"], b"dir/b\ndir/sub/f\ndir/z\n", "", 0),
+    ]);
+}
+
+/// Syntax, pattern, what `-o` prints of one line. Recorded from GNU grep 3.8.
+#[test]
+#[rustfmt::skip]
+fn patterns_are_those_of_posix() {
+    let folder = Folder::new();
+    for (syntax, pattern, stdout) in [
+        ("-G", "*a", "*a\n"),
+        ("-G", "\\(*a\\)", "*a\n"),
+        ("-G", "^*a", ""),
+        ("-G", "\\(^a\\)", "a\n"),
+        ("-G", "a\\|*b", "a\na\na\na\na\n"),
+        ("-G", "a\\{1,2\\}", "aa\na\na\na\n"),
+        ("-G", "a\\{,2\\}", "aa\na\na\na\n"),
+        ("-G", "a\\{1,2\\}\\{2\\}", "aa\n"),
+        ("-G", "\\{1\\}", "{1}\n"),
+        ("-G", "a**", "aa\na\na\na\n"),
+        ("-G", "a\\+", "aa\na\na\na\n"),
+        ("-G", "\\+?", "+?\n"),
+        ("-G", "\\?|", "?|\n"),
+        ("-G", "a^b", "a^b\n"),
+        ("-G", "a\\(^b\\)", ""),
+        ("-G", "b$", ""),
+        ("-G", "b\\$", "b$\n"),
+        ("-G", "\\(b$\\)", ""),
+        ("-G", "[]a]", "a\na\na\na\na\n"),
+        ("-G", "[^]a ]", "b\n*\n^\nb\n{\n1\n}\n(\n+\n?\n|\n)\nb\n$\n{\nc\n"),
+        ("-G", "[a-]", "a\na\na\na\na\n"),
+        ("-G", "[a\\]", "a\na\na\na\na\n"),
+        ("-G", "[[.a.]b]", "a\na\nb\na\nb\na\na\nb\n"),
+        ("-G", "[[=a=]]", "a\na\na\na\na\n"),
+        ("-G", "[[:alpha:]]*", "aab\na\nb\na\na\nb\nc\n"),
+        ("-G", "[^[:alpha:]]*", "*\n^\n{1}\n(+?|\n)\n$ {\n"),
+        ("-G", "[--/]", ""),
+        ("-G", "\\<a", "a\na\na\na\n"),
+        ("-G", "a\\>", "a\na\na\n"),
+        ("-G", "\\ba", "a\na\na\na\n"),
+        ("-G", "\\Ba", "a\n"),
+        ("-G", "\\w*", "aab\na\nb\n1\na\na\nb\nc\n"),
+        ("-G", "\\W\\+", "*\n^\n{\n}\n(+?|\n)\n$ {\n"),
+        ("-G", "\\s", " \n"),
+        ("-G", "\\S*", "aab*a^b{1}a(+?|a)b$\n{c\n"),
+        ("-G", "\\`a", "a\n"),
+        ("-G", "c\\'", "c\n"),
+        ("-G", "a|b", ""),
+        ("-G", "(+?", "(+?\n"),
+        ("-G", "\\(a\\)\\1", "aa\n"),
+        ("-G", "\\(a*\\)b\\1", "b\nb\nb\n"),
+        ("-G", "\\(a\\|b\\)*\\1", "aa\n"),
+        ("-G", "a\\{0\\}b", "b\nb\nb\n"),
+        ("-G", "\\}", "}\n"),
+        ("-G", "\\q", ""),
+        ("-G", "{c", "{c\n"),
+        ("-E", "a|b", "a\na\nb\na\nb\na\na\nb\n"),
+        ("-E", "a+", "aa\na\na\na\n"),
+        ("-E", "a{1,2}", "aa\na\na\na\n"),
+        ("-E", "a{,2}", "aa\na\na\na\n"),
+        ("-E", "a{1a}", ""),
+        ("-E", "a{1", ""),
+        ("-E", "b\\{1", "b{1\n"),
+        ("-E", ")", ")\n"),
+        ("-E", "a\\)", "a)\n"),
+        ("-E", "()", ""),
+        ("-E", "(|a)b", "ab\nb\nb\n"),
+        ("-E", "a||b", "a\na\nb\na\nb\na\na\nb\n"),
+        ("-E", "a**", "aa\na\na\na\n"),
+        ("-E", "a+?", "aa\na\na\na\n"),
+        ("-E", "(a*)+", "aa\na\na\na\n"),
+        ("-E", "^^a", "a\n"),
+        ("-E", "a^b", ""),
+        ("-E", "a\\^b", "a^b\n"),
+        ("-E", "(^|a)b", "ab\n"),
+        ("-E", "(a)\\1", "aa\n"),
+        ("-E", "(a|b)\\1", "aa\n"),
+        ("-E", "(a|ab)(c|bcd)?", "a\nab\na\na\na\n"),
+        ("-E", "[ab]{2}", "aa\n"),
+        ("-E", "\\(\\+", "(+\n"),
+        ("-E", "a{0}b", "b\nb\nb\n"),
+        ("-E", "*a", "a\na\na\na\na\n"),
+        ("-E", "(+a)", "a\na\na\na\na\n"),
+        ("-Ei", "(B).*\\1", "b*a^b{1}a(+?|a)b\n"),
+        ("-E", "(a*)b\\1", "b\nb\nb\n"),
+    ] {
+        let got = feed(folder.grep().args(["-o", syntax, "-e", pattern]), b"aab*a^b{1}a(+?|a)b$ {c\n");
+        assert_eq!(String::from_utf8_lossy(&got.stdout), stdout, "{syntax} {pattern}");
+    }
 }
 
 #[test]
@@ -476,6 +721,143 @@ fn every_line_across_block_borders_is_seen_once() {
     let got = feed(Folder::new().grep().arg(""), text.as_bytes());
     assert_eq!(got.stdout.len(), text.len() + 1);
     assert!(got.stdout.starts_with(text.as_bytes()));
+}
+
+#[test]
+fn a_line_longer_than_the_bound_is_told_and_the_other_files_searched() {
+    let folder = Folder::new();
+    let mut long = b"foo 1\n".to_vec();
+    long.resize(long.len() + 500_000, b'x');
+    long.extend_from_slice(b" foo\nfoo 3\n");
+    folder.write("long", long);
+    folder.write("z", "foo z\n");
+    let stderr = b"grep: long: line 2 is longer than 200000 bytes (--max-line)\n";
+    let got = folder.run(&["--max-line=200000", "-n", "foo", "long", "z"]);
+    assert_output(&"bound", &got, b"long:1:foo 1\nz:1:foo z\n", stderr, 2);
+    for size in ["600000", "1M", "1G"] {
+        let got = folder.run(&["--max-line", size, "-c", "foo", "long"]);
+        assert_output(&size, &got, b"3\n", b"", 0);
+    }
+    for size in ["", "0", "x", "-1", "1T"] {
+        let got = folder.run(&["--max-line", size, "foo", "z"]);
+        let stderr = format!("grep: {size}: invalid line size\n");
+        assert_output(&size, &got, b"", stderr.as_bytes(), 2);
+    }
+}
+
+#[test]
+fn gitignore_leaves_out_what_the_files_name() {
+    let folder = Folder::new();
+    for directory in ["repo/.git", "repo/src/deep", "repo/target"] {
+        fs::create_dir_all(folder.path(directory)).unwrap();
+    }
+    folder.write(
+        "repo/.gitignore",
+        "target/\n*.log\n!keep.log\n/src/deep/only\n",
+    );
+    folder.write("repo/src/.ignore", "private\n");
+    for name in [
+        ".git/config",
+        "a.log",
+        "keep.log",
+        "src/a.rs",
+        "src/b.log",
+        "src/private",
+        "src/deep/only",
+        "src/deep/other",
+        "target/out",
+    ] {
+        folder.write(format!("repo/{name}"), "foo\n");
+    }
+    let got = folder.run(&["-rl", "--gitignore", "foo", "repo"]);
+    let stdout = b"repo/keep.log\nrepo/src/a.rs\nrepo/src/deep/other\n";
+    assert_output(&"whole", &got, stdout, b"", 0);
+    // What is named on the command line is searched; the directories above count.
+    let got = folder.run(&["-rl", "--gitignore", "foo", "repo/src", "repo/a.log"]);
+    let stdout = b"repo/src/a.rs\nrepo/src/deep/other\nrepo/a.log\n";
+    assert_output(&"part", &got, stdout, b"", 0);
+    let mut inside = folder.grep();
+    inside
+        .current_dir(folder.path("repo/src"))
+        .args(["-rl", "--gitignore", "foo"]);
+    assert_output(
+        &"inside",
+        &inside.output().unwrap(),
+        b"a.rs\ndeep/other\n",
+        b"",
+        0,
+    );
+    let got = folder.run(&["-rlc", "foo", "repo/target"]);
+    assert_output(&"without", &got, b"repo/target/out\n", b"", 0);
+}
+
+#[test]
+fn a_directory_that_contains_itself_is_told() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("d")).unwrap();
+    folder.write("d/f", "foo\n");
+    symlink(".", folder.path("d/again")).unwrap();
+    let got = folder.run(&["-R", "foo", "d"]);
+    let stderr = b"grep: d/again: warning: recursive directory loop\n";
+    assert_output(&"-R", &got, b"d/f:foo\n", stderr, 0);
+    assert_output(
+        &"-r",
+        &folder.run(&["-r", "foo", "d"]),
+        b"d/f:foo\n",
+        b"",
+        0,
+    );
+}
+
+/// The input never ends: only one who learns that nobody reads any more does.
+#[test]
+fn a_reader_that_goes_away_ends_the_feeder_too() {
+    let folder = Folder::new();
+    let mut child = folder
+        .grep()
+        .args(["-n", "foo"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let feeder = thread::spawn(move || {
+        loop {
+            if let Err(error) = stdin.write_all(&b"bar\nfoo\n".repeat(1000)) {
+                return error.kind();
+            }
+        }
+    });
+    let mut stdout = child.stdout.take().unwrap();
+    let mut first = [0; 6];
+    stdout.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"2:foo\n");
+    drop(stdout);
+    assert_eq!(feeder.join().unwrap(), ErrorKind::BrokenPipe);
+    assert_output(&"head", &child.wait_with_output().unwrap(), b"", b"", 0);
+}
+
+#[test]
+fn a_line_is_printed_at_once_if_asked() {
+    let folder = Folder::new();
+    let mut child = folder
+        .grep()
+        .args(["--line-buffered", "foo"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    for _ in 0..3 {
+        stdin.write_all(b"bar\nfoo\n").unwrap();
+        let mut line = [0; 4];
+        stdout.read_exact(&mut line).unwrap();
+        assert_eq!(&line, b"foo\n");
+    }
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -149,8 +149,11 @@ impl<T: Copy + PartialEq> Reader<T> {
             [] => Err(misused(format_args!("unrecognized option '--{argument}'"))),
             [first, ..] if meant.iter().all(|other| other.option == first.option) => Ok(first),
             _ => {
-                let names = meant.iter().map(|long| format!(" '--{}'", long.name));
-                let names: String = names.collect();
+                // As getopt_long does, another name of the first option is left out.
+                let is_other =
+                    |long: &&&Long<T>| long.name == meant[0].name || long.option != meant[0].option;
+                let names = meant.iter().filter(is_other);
+                let names: String = names.map(|long| format!(" '--{}'", long.name)).collect();
                 Err(misused(format_args!(
                     "option '--{argument}' is ambiguous; possibilities:{names}"
                 )))

@@ -1,6 +1,8 @@
 //! Which files to read.
 
+use std::error::Error;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs::{self, FileType, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -94,7 +96,7 @@ impl Walk<'_> {
             Directories::Skip if is_directory => {}
             Directories::Recurse { .. } if is_directory => {
                 let ignored = self.ignored_above(path, name);
-                self.directory(path, name, &ignored);
+                self.subdirectory(path, name, &ignored);
             }
             _ => self.y.yield_(Ok(file(path, name))),
         }
@@ -149,7 +151,7 @@ impl Walk<'_> {
         }
         match fs::metadata(path) {
             Ok(metadata) if self.ancestors.iter().any(|other| is_same(other, &metadata)) => {
-                let warning = io::Error::other("warning: recursive directory loop");
+                let warning = io::Error::other(Loop);
                 self.y.yield_(Err((file(path, name), warning)));
             }
             Ok(metadata) => {
@@ -189,6 +191,22 @@ impl Walk<'_> {
         let is_ignored = |ignored: &Ignored| ignored.contains(path, entry, kind.is_dir());
         globs.exclude_met(entry.as_encoded_bytes()) || ignored.as_ref().is_some_and(is_ignored)
     }
+}
+
+/// A directory is in itself. That is only a warning.
+#[derive(Debug)]
+struct Loop;
+
+impl fmt::Display for Loop {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("warning: recursive directory loop")
+    }
+}
+
+impl Error for Loop {}
+
+pub fn is_warning(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<Loop>())
 }
 
 #[cfg(unix)]

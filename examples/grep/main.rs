@@ -254,7 +254,7 @@ impl Search<'_> {
 
     /// Tells that a file cannot be read.
     fn fail(&mut self, file: &File, error: &io::Error) {
-        self.is_trouble = true;
+        self.is_trouble |= !files::is_warning(error);
         if !self.options.no_messages {
             let reason = output::reason(error);
             self.output

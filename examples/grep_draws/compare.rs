@@ -52,7 +52,7 @@ pub struct Case {
 }
 
 pub struct Outcome {
-    /// GNU grep's.
+    /// GNU grep's; none if it took too long, and nothing was compared.
     pub status: Option<i32>,
     pub difference: Option<String>,
 }
@@ -82,6 +82,12 @@ impl Case {
     pub fn run(&self, programs: &Programs) -> Outcome {
         let ours = self.output(programs.ours.as_os_str());
         let gnu = self.output("grep".as_ref());
+        if gnu.status.code().is_none() {
+            return Outcome {
+                status: None,
+                difference: None,
+            };
+        }
         let parts = [
             ("status", status(&gnu), status(&ours)),
             (
@@ -182,7 +188,7 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
     })
 }
 
-/// Waits for the end of a program, and ends it if that takes too long. Its status is then a signal's, a difference.
+/// Waits for the end of a program, and ends it if that takes too long. It then has no exit status.
 fn wait(child: &mut Child) -> ExitStatus {
     let start = Instant::now();
     loop {

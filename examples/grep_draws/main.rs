@@ -100,7 +100,7 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
 }
 
 fn run(arguments: &Arguments, programs: &Programs) -> ExitCode {
-    let (mut differences, mut selected, mut failed) = (0, 0, 0);
+    let (mut differences, mut selected, mut failed, mut slow) = (0, 0, 0, 0);
     let numbers = match arguments.only {
         Some(only) => only..only + 1,
         None => 0..arguments.draws,
@@ -113,6 +113,7 @@ fn run(arguments: &Arguments, programs: &Programs) -> ExitCode {
         let outcome = case.run(programs);
         selected += u64::from(outcome.status == Some(0));
         failed += u64::from(outcome.status == Some(2));
+        slow += u64::from(outcome.status.is_none());
         if let Some(difference) = &outcome.difference {
             differences += 1;
             println!("draw {number} of seed {}:\n{difference}", arguments.seed);
@@ -122,7 +123,7 @@ fn run(arguments: &Arguments, programs: &Programs) -> ExitCode {
         }
     }
     println!(
-        "{draws} draws of seed {}, {selected} with a selected line, {failed} with an error: {differences} differences",
+        "{draws} draws of seed {}, {selected} with a selected line, {failed} with an error, {slow} too slow in GNU grep: {differences} differences",
         arguments.seed
     );
     u8::from(differences > 0).into()

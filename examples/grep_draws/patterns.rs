@@ -9,7 +9,7 @@ pub enum Syntax {
     Fixed,
 }
 
-/// Some patterns, one per line. The borders of words are drawn only if all text is UTF-8.
+/// Some patterns, one per line. The borders of words are drawn only if all text is UTF-8, bytes that are not only else.
 pub fn patterns(draw: &mut Draw, syntax: Syntax, is_valid: bool) -> Vec<u8> {
     let mut patterns = pattern(draw, syntax, is_valid);
     while draw.once_in(6) {
@@ -27,7 +27,7 @@ fn pattern(draw: &mut Draw, syntax: Syntax, is_valid: bool) -> Vec<u8> {
         draw,
         syntax,
         text: Vec::new(),
-        has_word_borders: is_valid,
+        is_valid: is_valid,
     };
     pattern.alternation(2);
     pattern.text
@@ -141,7 +141,7 @@ struct Pattern<'a> {
     draw: &'a mut Draw,
     syntax: Syntax,
     text: Vec<u8>,
-    has_word_borders: bool,
+    is_valid: bool,
 }
 
 impl Pattern<'_> {
@@ -198,7 +198,7 @@ impl Pattern<'_> {
             }
             4 => {
                 let looks = ["\\w", "\\W", "\\s", "\\S", "\\<", "\\>", "\\b", "\\B"];
-                let many = if self.has_word_borders { 8 } else { 4 };
+                let many = if self.is_valid { 8 } else { 4 };
                 let look = self.draw.one_of(&looks[..many]);
                 self.push(look);
                 if !look.ends_with(['w', 'W', 's', 'S']) {
@@ -231,7 +231,7 @@ impl Pattern<'_> {
                 let other = self.draw.one_of(&others);
                 self.push(other);
             }
-            1 if self.draw.once_in(4) => self.text.push(0xff),
+            1 if !self.is_valid && self.draw.once_in(2) => self.text.push(0xff),
             _ => {
                 let letter = self.draw.one_of(&letters);
                 self.push(letter);

@@ -14,6 +14,7 @@ const MAX_STEPS: usize = 20_000_000;
 pub struct Backtracker {
     patterns: Vec<Node>,
     whole_lines: bool,
+    ignore_case: bool,
     looks: LookMatcher,
 }
 
@@ -48,10 +49,11 @@ struct Search<'a> {
 }
 
 impl Backtracker {
-    pub fn new(patterns: Vec<Node>, whole_lines: bool) -> Self {
+    pub fn new(patterns: Vec<Node>, whole_lines: bool, ignore_case: bool) -> Self {
         Self {
             patterns,
             whole_lines,
+            ignore_case,
             looks: LookMatcher::new(),
         }
     }
@@ -141,15 +143,34 @@ impl Search<'_> {
                 .iter()
                 .any(|node| self.nodes(std::slice::from_ref(node), at, rest)),
             Node::Repeat { min, max, node } => self.repeat(node, *min, *max, at, rest),
-            Node::Back(number) => match self.groups[*number] {
-                Some((start, end)) => {
-                    let text = &self.line[start..end];
-                    let is_there = self.line[at..self.limit].starts_with(text);
-                    is_there && self.rest(rest, at + text.len())
-                }
+            Node::Back(number) => match self.again(*number, at) {
+                Some(end) => self.rest(rest, end),
                 None => false,
             },
         }
+    }
+
+    /// Where the text of a group ends, if it stands at `at` once more.
+    fn again(&self, number: usize, mut at: usize) -> Option<usize> {
+        let (start, end) = self.groups[number]?;
+        let (mut text, ahead) = (&self.line[start..end], &self.line[at..self.limit]);
+        if !self.backtracker.ignore_case {
+            return ahead.starts_with(text).then_some(at + text.len());
+        }
+        while !text.is_empty() {
+            let ahead = &self.line[at..self.limit];
+            let (one, other) = (first_char(text), first_char(ahead));
+            let is_same = match (one, other) {
+                (Some(one), Some(other)) => sets::upper(one) == sets::upper(other),
+                _ => one == other && text.first() == ahead.first(),
+            };
+            if !is_same {
+                return None;
+            }
+            text = &text[one.map_or(1, char::len_utf8)..];
+            at += other.map_or(1, char::len_utf8);
+        }
+        Some(at)
     }
 
     /// As many rounds as possible, then fewer.

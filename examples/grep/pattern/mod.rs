@@ -58,7 +58,8 @@ impl Pattern {
             candidate: build(MatchKind::LeftmostFirst)?,
             longest: build(MatchKind::All)?,
             is_empty: nodes.is_empty(),
-            backtracker: has_back_reference.then(|| Backtracker::new(nodes, options.whole_lines)),
+            backtracker: has_back_reference
+                .then(|| Backtracker::new(nodes, options.whole_lines, options.ignore_case)),
             words: (options.whole_words && !options.whole_lines).then(|| Words(sets::word())),
             line_end: options.line_end,
         })
