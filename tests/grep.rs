@@ -58,9 +58,13 @@ impl Drop for Folder {
 
 /// The built example: `target/PROFILE/examples/grep` beside our `target/PROFILE/deps`.
 fn example() -> PathBuf {
+    built("grep")
+}
+
+fn built(name: &str) -> PathBuf {
     let ours = std::env::current_exe().unwrap();
     let profile = ours.ancestors().nth(2).unwrap();
-    let example = profile.join("examples").join("grep");
+    let example = profile.join("examples").join(name);
     assert!(
         example.exists(),
         "{} does not exist; run `cargo build --examples` in the same profile first",
@@ -269,7 +273,7 @@ fn printing_is_that_of_gnu_grep() {
         (&["-Hc", "-T", "foo", "a"], b"a:1\n", "", 0),
         (&["-Z", "-H", "foo", "a"], b"a\0foo\n", "", 0),
         (&["-lZ", "foo", "a", "crlf"], b"a\0crlf\0", "", 0),
-        (&["-cZ", "foo", "a", "crlf"], b"a\01\ncrlf\01\n", "", 0),
+        (&["-cZ", "foo", "a", "crlf"], b"a\x001\ncrlf\x001\n", "", 0),
         (&["-L", "foo", "a", "umlaut"], b"umlaut\n", "", 0),
         (&["-L", "foo", "a"], b"", "", 0),
         (&["-lL", "foo", "a", "umlaut"], b"umlaut\n", "", 0),
@@ -1239,4 +1243,21 @@ fn random_searches_print_what_gnu_grep_prints() {
         failed += usize::from(got.status.code() == Some(2));
     }
     assert!(selected > 100 && failed > 30, "{selected} {failed}");
+}
+
+#[test]
+fn draws_show_no_difference_to_gnu_grep() {
+    let version = Command::new("grep").arg("--version").output();
+    if !version.is_ok_and(|version| version.stdout.starts_with(b"grep (GNU grep) 3.8")) {
+        eprintln!("SKIPPED draws_show_no_difference_to_gnu_grep: no GNU grep 3.8 on PATH");
+        return;
+    }
+    let mut draws = Command::new(built("grep_draws"));
+    let got = draws
+        .args(["--draws", "100", "--seed", "5"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&got.stdout);
+    assert_eq!(got.status.code(), Some(0), "{text}");
+    assert!(text.contains(" 0 differences"), "{text}");
 }

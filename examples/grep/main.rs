@@ -21,7 +21,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `args.rs`, `flags.rs`, `options.rs`, `help.rs` | the command line: its form, the names, what they mean, the help |
+//! | `args.rs`, `flags.rs`, `options.rs`, `values.rs`, `help.rs` | the command line: its form, the names, what they mean, the help |
 //! | `files.rs`, `globs.rs`, `ignored.rs` | which files to read; a generator walks directories |
 //! | `input.rs` | blocks of a file |
 //! | `pattern/` | POSIX regular expressions, and which lines match |
@@ -42,6 +42,7 @@ mod output;
 mod pattern;
 mod printer;
 mod stages;
+mod values;
 
 use std::io;
 use std::process::ExitCode;

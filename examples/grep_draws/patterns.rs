@@ -27,7 +27,8 @@ fn pattern(draw: &mut Draw, syntax: Syntax, is_valid: bool) -> Vec<u8> {
         draw,
         syntax,
         text: Vec::new(),
-        is_valid: is_valid,
+        is_valid,
+        has_anchor: false,
     };
     pattern.alternation(2);
     pattern.text
@@ -142,6 +143,7 @@ struct Pattern<'a> {
     syntax: Syntax,
     text: Vec<u8>,
     is_valid: bool,
+    has_anchor: bool,
 }
 
 impl Pattern<'_> {
@@ -174,6 +176,7 @@ impl Pattern<'_> {
         }
         if self.draw.once_in(8) {
             self.push("^");
+            self.has_anchor = true;
         }
         let length = match self.draw.below(12) {
             0 => 0,
@@ -184,6 +187,7 @@ impl Pattern<'_> {
         }
         if self.draw.once_in(8) {
             self.push("$");
+            self.has_anchor = true;
         }
     }
 
@@ -195,6 +199,10 @@ impl Pattern<'_> {
                 self.sign("(");
                 self.alternation(depth - 1);
                 self.sign(")");
+                // glibc finds other matches of `(^[^a])+` than of `^[^a]`.
+                if self.has_anchor {
+                    return;
+                }
             }
             4 => {
                 let looks = ["\\w", "\\W", "\\s", "\\S", "\\<", "\\>", "\\b", "\\B"];

@@ -9,7 +9,7 @@ mod sets;
 use std::ops::Range;
 
 use memchr::{memchr, memrchr};
-use regex_automata::meta::{BuildError, Config, Regex};
+use regex_automata::meta::{Config, Regex};
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::{ClassUnicode, Hir, Look};
 
@@ -51,8 +51,7 @@ impl Pattern {
         if options.whole_lines {
             hir = whole_lines(hir);
         }
-        let build =
-            |kind| automaton(&hir, kind, options.line_end).map_err(|error| vec![error.to_string()]);
+        let build = |kind| automaton(&hir, kind, options.line_end);
         let has_back_reference = nodes.iter().any(Node::has_back_reference);
         Ok(Self {
             candidate: build(MatchKind::LeftmostFirst)?,
@@ -159,14 +158,15 @@ fn read(options: &Options, warnings: &mut Vec<String>) -> Result<Vec<Node>, Vec<
     }
 }
 
-fn automaton(hir: &Hir, kind: MatchKind, line_end: u8) -> Result<Regex, BuildError> {
+fn automaton(hir: &Hir, kind: MatchKind, line_end: u8) -> Result<Regex, Vec<String>> {
     let config = Config::new()
         .match_kind(kind)
         .utf8_empty(false)
         .line_terminator(line_end)
         .nfa_size_limit(Some(SIZE_LIMIT))
         .hybrid_cache_capacity(8 << 20);
-    Regex::builder().configure(config).build_from_hir(hir)
+    let built = Regex::builder().configure(config).build_from_hir(hir);
+    built.map_err(|error| vec![error.to_string()])
 }
 
 /// The letters, digits and underscores, of which a match of whole words has none beside it.
