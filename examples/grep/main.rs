@@ -19,6 +19,16 @@
 //! cargo run --release --example grep -- -rn coroutine README.md src
 //! ```
 //!
+//! What it prints is what GNU grep 3.8 prints in the locale C.UTF-8; `grep_draws` compares the two. It differs on purpose:
+//!
+//! - the files of a directory come in the order of their names;
+//! - ranges of letters beyond ASCII (`[α-ω]`) go by code point, which glibc's C.UTF-8 refuses;
+//! - a byte that is not UTF-8 is no letter, also at the border of a word;
+//! - behind a line that must not be printed, context is what stands behind that line;
+//! - `^*`, `\<*` and `(^a)+` mean the same to `-o` and to the choice of lines;
+//! - there is no `-P`; `--help` and `--version` are its own, and so are `--max-line` and `--gitignore`;
+//! - a back-reference that takes more than 20 million steps for one start is taken for no match.
+//!
 //! | file | what |
 //! |---|---|
 //! | `args.rs`, `flags.rs`, `options.rs`, `values.rs`, `help.rs` | the command line: its form, the names, what they mean, the help |
