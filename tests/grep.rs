@@ -727,6 +727,16 @@ fn every_line_across_block_borders_is_seen_once() {
     assert!(got.stdout.starts_with(text.as_bytes()));
 }
 
+/// With `-w` each of several patterns is made shorter by itself.
+#[test]
+fn words_of_several_patterns_are_looked_for_one_by_one() {
+    let folder = Folder::new();
+    for (arguments, stdout, status) in [(["-wcE", " |"], "0\n", 1), (["-wcE", " \n"], "1\n", 0)] {
+        let got = feed(folder.grep().args(arguments), b"a  b\n");
+        assert_output(&arguments, &got, stdout.as_bytes(), b"", status);
+    }
+}
+
 #[test]
 fn a_line_longer_than_the_bound_is_told_and_the_other_files_searched() {
     let folder = Folder::new();

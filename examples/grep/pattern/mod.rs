@@ -6,6 +6,7 @@ mod node;
 mod parse;
 mod sets;
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use memchr::{memchr, memrchr};
@@ -22,6 +23,9 @@ use parse::{Chars, parse};
 /// For thousands of patterns.
 const SIZE_LIMIT: usize = 1 << 28;
 
+/// How many patterns are also made automata of one by one.
+const MAX_EACH: usize = 1000;
+
 /// The patterns of the command line.
 pub struct Pattern {
     /// Finds where a line may match: in a block of lines, its match lies in such a line.
@@ -31,6 +35,8 @@ pub struct Pattern {
     /// For patterns with back-references, of which the two find too much.
     backtracker: Option<Backtracker>,
     is_empty: bool,
+    /// Each of several patterns: GNU grep makes the match of one shorter without regard to the others.
+    each: Vec<Pattern>,
     /// If a match has to be a word.
     words: Option<Words>,
     line_end: u8,
@@ -44,12 +50,19 @@ impl Pattern {
             return Err(vec![message.to_owned()]);
         }
         let nodes = read(options, warnings)?;
-        let whole_lines =
-            |hir| Hir::concat(vec![Hir::look(Look::StartLF), hir, Hir::look(Look::EndLF)]);
+        let mut all = Self::of(nodes.clone(), options)?;
+        if all.words.is_some() && (2..=MAX_EACH).contains(&nodes.len()) {
+            let each = nodes.into_iter().map(|node| Self::of(vec![node], options));
+            all.each = each.collect::<Result<_, _>>()?;
+        }
+        Ok(all)
+    }
+
+    fn of(nodes: Vec<Node>, options: &Options) -> Result<Self, Vec<String>> {
         let hirs = nodes.iter().map(|node| node.hir(options.line_end));
         let mut hir = Hir::alternation(hirs.collect());
         if options.whole_lines {
-            hir = whole_lines(hir);
+            hir = Hir::concat(vec![Hir::look(Look::StartLF), hir, Hir::look(Look::EndLF)]);
         }
         let build = |kind| automaton(&hir, kind, options.line_end);
         let has_back_reference = nodes.iter().any(Node::has_back_reference);
@@ -57,6 +70,7 @@ impl Pattern {
             candidate: build(MatchKind::LeftmostFirst)?,
             longest: build(MatchKind::All)?,
             is_empty: nodes.is_empty(),
+            each: Vec::new(),
             backtracker: has_back_reference
                 .then(|| Backtracker::new(nodes, options.whole_lines, options.ignore_case)),
             words: (options.whole_words && !options.whole_lines).then(|| Words(sets::word())),
@@ -96,7 +110,15 @@ impl Pattern {
     ///
     /// A match that has to be a word is, as in GNU grep, made shorter until it is one, but not empty; failing that, one
     /// that starts later is looked for.
-    pub fn find(&self, line: &[u8], mut from: usize) -> Option<Range<usize>> {
+    pub fn find(&self, line: &[u8], from: usize) -> Option<Range<usize>> {
+        if self.each.is_empty() {
+            return self.find_any(line, from);
+        }
+        let found = self.each.iter().filter_map(|one| one.find_any(line, from));
+        found.min_by_key(|found| (found.start, Reverse(found.end)))
+    }
+
+    fn find_any(&self, line: &[u8], mut from: usize) -> Option<Range<usize>> {
         while from <= line.len() {
             let start = self.candidate.find(Input::new(line).range(from..))?.start();
             let mut end = self.longest(line, start, line.len());
@@ -111,9 +133,8 @@ impl Pattern {
                 if found == start {
                     break;
                 }
-                end = self
-                    .longest(line, start, found - 1)
-                    .filter(|end| *end > start);
+                let shorter = self.longest(line, start, found - 1);
+                end = shorter.filter(|end| *end > start);
             }
             from = start + 1;
         }
