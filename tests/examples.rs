@@ -283,7 +283,7 @@ traffic
 ";
 
 /// Examples with tests of their own, since they read input.
-const TESTED_ELSEWHERE: [&str; 6] = [
+const TESTED_ELSEWHERE: [&str; 7] = [
     "cluster_grep",
     "grep",
     "grep_draws",
