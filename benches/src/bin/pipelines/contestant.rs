@@ -29,7 +29,7 @@ pub enum Kind {
 
 #[derive(Clone, Copy)]
 pub enum How {
-    /// A call. It returns how many lines match, or [`io::ErrorKind::Unsupported`] if it cannot do that.
+    /// A call, which returns how many lines match.
     Here(fn(&Path, &Pattern) -> io::Result<u64>),
     /// A program, which prints how many lines match.
     There(fn(&Path, &Search) -> Command),

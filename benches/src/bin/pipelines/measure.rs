@@ -33,7 +33,7 @@ pub struct Cpu {
     pub system: Duration,
 }
 
-/// Measures everybody at each of `searches`, but for those that cannot do it.
+/// Measures everybody at each of `searches`.
 pub fn measure(
     contestants: &[Contestant],
     searches: &[Search],
@@ -58,9 +58,7 @@ pub fn measure(
                     search.name
                 ));
                 let ran = run(who, path, search, pattern);
-                let Some(ran) = ran.map_err(|error| format!("{name}: {error}"))? else {
-                    continue;
-                };
+                let ran = ran.map_err(|error| format!("{name}: {error}"))?;
                 match known {
                     Some(entry) => entry.keep_least(&ran)?,
                     None => entries.push(ran),
@@ -86,27 +84,18 @@ impl Entry {
     }
 }
 
-/// Runs one once. `None` if it cannot do that.
-fn run(
-    who: &Contestant,
-    path: &Path,
-    search: &Search,
-    pattern: &Pattern,
-) -> io::Result<Option<Entry>> {
+/// Runs one once.
+fn run(who: &Contestant, path: &Path, search: &Search, pattern: &Pattern) -> io::Result<Entry> {
     let whose = match who.how {
         How::Here(_) => libc::RUSAGE_SELF,
         How::There(_) => libc::RUSAGE_CHILDREN,
     };
     let before = Cpu::of(whose)?;
     let start = Instant::now();
-    let count = who.run(path, search, pattern);
+    let count = who.run(path, search, pattern)?;
     let time = start.elapsed();
     let after = Cpu::of(whose)?;
-    let count = match count {
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(None),
-        count => count?,
-    };
-    Ok(Some(Entry {
+    Ok(Entry {
         who: *who,
         count: (who.kind != Kind::Nothing).then_some(count),
         time,
@@ -114,7 +103,7 @@ fn run(
             user: after.user.saturating_sub(before.user),
             system: after.system.saturating_sub(before.system),
         },
-    }))
+    })
 }
 
 impl Cpu {

@@ -1,6 +1,7 @@
 //! The programs that do the same, as their users run them.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -28,6 +29,15 @@ pub fn all() -> (Vec<Contestant>, Vec<String>) {
             None => eprintln!("!!! {program} is missing: what needs it is SKIPPED"),
         };
     };
+    add(
+        "the example grep (`cargo build --release --examples` builds it)",
+        example_grep().map(|_| "the example grep".to_owned()),
+        &[Contestant::new(
+            "this crate, example grep",
+            Kind::Blocks,
+            There(|p, s| counting_grep(example_grep().expect("it is asked for first"), p, s)),
+        )],
+    );
     add(
         GREP,
         first_line("grep", &["--version"]).filter(|version| version.contains("GNU")),
@@ -69,16 +79,27 @@ fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     text.lines().next().map(String::from)
 }
 
+/// The example, built in the same profile: it is in a folder beside this program.
+fn example_grep() -> Option<PathBuf> {
+    let ours = std::env::current_exe().ok()?;
+    let example = ours.parent()?.join("examples").join("grep");
+    let example = example.with_extension(std::env::consts::EXE_EXTENSION);
+    example.exists().then_some(example)
+}
+
 fn grep(locale: &str, path: &Path, search: &Search) -> Command {
-    let mut command = Command::new("grep");
+    let mut command = counting_grep("grep", path, search);
+    command.env("LC_ALL", locale);
     command
-        .env("LC_ALL", locale)
-        .arg("-c")
-        .args(match search.syntax {
-            Syntax::Literal => ["-F"].as_slice(),
-            Syntax::IgnoreCase => &["-F", "-i"],
-            Syntax::Regex => &["-E"],
-        });
+}
+
+fn counting_grep(program: impl AsRef<OsStr>, path: &Path, search: &Search) -> Command {
+    let mut command = Command::new(program);
+    command.arg("-c").args(match search.syntax {
+        Syntax::Literal => ["-F"].as_slice(),
+        Syntax::IgnoreCase => &["-F", "-i"],
+        Syntax::Regex => &["-E"],
+    });
     command.args(["-e", search.pattern, "--"]).arg(path);
     command
 }
