@@ -58,15 +58,15 @@ impl Pattern for LineRegex {
         let mut at = 0;
         while at < lines.len() {
             let found = match self.searches_blocks {
-                true => self.regex.find_at(lines, at)?.start(),
-                false => at,
+                true => self.regex.find_at(lines, at)?.range(),
+                false => at..usize::MAX,
             };
-            if found == lines.len() && lines.ends_with(b"\n") {
+            if found.start == lines.len() && lines.ends_with(b"\n") {
                 return None; // there is no line behind the last `\n`
             }
-            let line = line_start(lines, found)..line_end(lines, found);
-            // The match may go on behind the line, and the line may match in another way.
-            if self.regex.is_match(&lines[line.clone()]) {
+            let line = line_start(lines, found.start)..line_end(lines, found.start);
+            // A match that goes on behind the line says nothing about the line alone.
+            if found.end <= line.end || self.regex.is_match(&lines[line.clone()]) {
                 return Some(line);
             }
             at = line.end + 1;
