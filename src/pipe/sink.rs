@@ -141,11 +141,16 @@ impl<T: ?Sized, R> Sink<T, R> {
     }
 
     /// Measures it from now on, see [`Stats`]. The time includes that of what its body sends to.
-    pub fn measure(mut self, name: &str, stats: &Stats) -> Self
+    pub fn measure(self, name: &str, stats: &Stats) -> Self
     where
         T: AsRef<[u8]>,
     {
-        self.meter = Some(stats.meter(name, |item: &T| item.as_ref().len()));
+        self.measure_by(name, stats, |item| item.as_ref().len())
+    }
+
+    /// As [`measure`](Self::measure). `size` says how many bytes an item has.
+    pub fn measure_by(mut self, name: &str, stats: &Stats, size: fn(&T) -> usize) -> Self {
+        self.meter = Some(stats.meter(name, size));
         self
     }
 
