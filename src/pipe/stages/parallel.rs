@@ -163,15 +163,10 @@ impl<T: Send + 'static, U: Send + 'static> Workers<T, U> {
         V: ?Sized,
         U: Borrow<V>,
     {
-        if self.answered == self.given {
-            return Ok(false);
-        }
-        let answer = self.workers[self.answered % self.workers.len()]
-            .answers
-            .recv();
-        self.answered += 1;
-        pass(answer.expect("a worker answers every item"), out)?;
-        Ok(true)
+        let answer = self
+            .next()
+            .map(|answers| answers.recv().expect("a worker answers every item"));
+        self.pass(answer, out)
     }
 
     /// Sends the next answer on, if it is there.
@@ -180,13 +175,22 @@ impl<T: Send + 'static, U: Send + 'static> Workers<T, U> {
         V: ?Sized,
         U: Borrow<V>,
     {
-        if self.answered == self.given {
-            return Ok(false);
-        }
-        let answer = self.workers[self.answered % self.workers.len()]
-            .answers
-            .try_recv();
-        let Ok(answer) = answer else {
+        let answer = self.next().and_then(|answers| answers.try_recv().ok());
+        self.pass(answer, out)
+    }
+
+    /// Where the next answer comes, unless there is none to come.
+    fn next(&self) -> Option<&Queue<Answer<U>>> {
+        let worker = &self.workers[self.answered % self.workers.len()];
+        (self.answered < self.given).then_some(&worker.answers)
+    }
+
+    fn pass<V>(&mut self, answer: Option<Answer<U>>, out: &mut Sender<V>) -> Result<bool, Exception>
+    where
+        V: ?Sized,
+        U: Borrow<V>,
+    {
+        let Some(answer) = answer else {
             return Ok(false);
         };
         self.answered += 1;
