@@ -1,5 +1,7 @@
 //! The sources, stages and sinks that come with this crate, against what the standard library makes of the same data.
 
+mod folder;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -21,32 +23,7 @@ use yieldfrom::pipe::{
 };
 use yieldfrom::{Coroutine, Exception, coroutine};
 
-/// A fresh folder, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNTER: AtomicUsize = AtomicUsize::new(0);
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("yieldfrom-stages-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use folder::Folder;
 
 /// Reads as much at once as the list says, and then fails, if that is asked for.
 struct Piecewise {
@@ -526,6 +503,7 @@ fn a_span_of_a_file_that_is_gone_is_named() {
 fn a_directory_is_walked_in_the_order_of_names() {
     let folder = Folder::new();
     for name in ["b/2", "b/1", "a", "c/d/e"] {
+        fs::create_dir_all(folder.path(name).parent().unwrap()).unwrap();
         folder.write(name, "");
     }
     fs::create_dir(folder.0.join("empty")).unwrap();
