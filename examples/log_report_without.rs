@@ -60,7 +60,7 @@ impl Report {
                 self.bytes += entry.bytes;
             } else {
                 eprintln!(
-                    "log_report: {}:{number}: not a log entry",
+                    "log_report_without: {}:{number}: not a log entry",
                     name.to_string_lossy()
                 );
             }
@@ -76,7 +76,7 @@ impl Report {
         };
         if let Err(error) = added {
             self.has_failed = true;
-            eprintln!("log_report: {}: {error}", file.to_string_lossy());
+            eprintln!("log_report_without: {}: {error}", file.to_string_lossy());
         }
     }
 

@@ -8,6 +8,9 @@ use std::io;
 
 use crate::stack::StackError;
 
+/// How many causes of an error are looked at.
+const MOST_CAUSES: usize = 100;
+
 /// What is thrown into a body, and what an unfinished body raises.
 ///
 /// The split is Python's `Exception` / `BaseException`: a handler that matches [`Exception::Error`] cannot swallow the
@@ -24,7 +27,6 @@ use crate::stack::StackError;
 /// let raised = parse("twelve").unwrap_err();
 /// assert!(raised.is::<std::num::ParseIntError>());
 /// ```
-#[derive(Debug)]
 pub enum Exception {
     /// The order to finish, as Python's `GeneratorExit`. Costs no allocation.
     GeneratorExit,
@@ -77,6 +79,34 @@ impl Exception {
     }
 }
 
+/// The message and its causes: what a `main` that returns an exception prints. `{:#?}` shows the error as it is made up.
+impl fmt::Debug for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = match self {
+            Self::GeneratorExit => return f.write_str("GeneratorExit"),
+            Self::Error(error) if f.alternate() => {
+                return f.debug_tuple("Error").field(error).finish();
+            }
+            Self::Error(error) => error,
+        };
+        let mut told = error.to_string();
+        f.write_str(&told)?;
+        let mut cause = error.source();
+        // An error may be its own source.
+        for _ in 0..MOST_CAUSES {
+            let Some(error) = cause else { break };
+            let message = error.to_string();
+            // Many errors end with the message of their cause.
+            if !told.ends_with(&message) {
+                write!(f, "\n  caused by: {message}")?;
+                told = message;
+            }
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -116,7 +146,7 @@ impl From<Exception> for io::Error {
                 let mut kind = io::ErrorKind::Other;
                 let mut cause = other.source();
                 // An error may be its own source.
-                for _ in 0..100 {
+                for _ in 0..MOST_CAUSES {
                     let Some(error) = cause else { break };
                     if let Some(error) = error.downcast_ref::<io::Error>() {
                         kind = error.kind();

@@ -425,12 +425,12 @@ fn a_log_report_reads_on_after_what_it_cannot_read_with_the_crate_and_without() 
         let messages = text(output.stderr);
         let messages: Vec<_> = messages.lines().collect();
         assert!(
-            messages[0].starts_with("log_report: no/such/file: "),
+            messages[0].starts_with(&format!("{name}: no/such/file: ")),
             "{messages:?}"
         );
         assert_eq!(
             messages[1..],
-            [format!("log_report: {log_name}:1: not a log entry")]
+            [format!("{name}: {log_name}:1: not a log entry")]
         );
         let report = "status\n       1 200\nmost wanted\n       1 /x\ntraffic\n       1 requests\n       5 bytes\n";
         assert_eq!(text(output.stdout), report);

@@ -742,3 +742,42 @@ fn an_error_may_be_its_own_source() {
     assert!(error.is::<Ouroboros>());
     assert_eq!(io::Error::from(error).kind(), ErrorKind::Other);
 }
+
+#[test]
+fn a_pull_that_has_panicked_does_not_pass_for_one_that_has_ended() {
+    let panics = || {
+        source(|out: &mut Sender<[u8]>| {
+            out.send(b"half")?;
+            panic!("boom")
+        })
+    };
+    let mut pull = panics().pull();
+    assert_eq!(pull.recv().unwrap(), Some(&b"half"[..]));
+    assert!(catch_unwind(AssertUnwindSafe(|| pull.recv().is_ok())).is_err());
+    assert!(pull.recv().is_err());
+    assert!(pull.close().is_err());
+    let mut reader = panics().into_reader();
+    let mut text = Vec::new();
+    assert!(catch_unwind(AssertUnwindSafe(|| reader.read_to_end(&mut text))).is_err());
+    assert!(reader.read(&mut [0]).is_err());
+}
+
+#[test]
+fn an_exception_shows_its_message_and_its_causes() {
+    #[derive(Debug)]
+    struct Outer(Bad);
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("outer")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let error = Exception::from(Outer(Bad("inner")));
+    assert_eq!(format!("{error:?}"), "outer\n  caused by: inner");
+    assert!(format!("{error:#?}").contains("Outer"));
+    assert_eq!(format!("{:?}", Exception::GeneratorExit), "GeneratorExit");
+}

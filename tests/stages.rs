@@ -77,9 +77,18 @@ fn expected_lines(data: &[u8]) -> Vec<(u64, u64, Vec<u8>)> {
     all
 }
 
+/// How much of a text arrives: a line that has begun when the reader fails does not.
+fn whole(text: &[u8], fails: bool) -> usize {
+    let ended = text
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |end| end + 1);
+    if fails { ended } else { text.len() }
+}
+
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![
-        4 => proptest::collection::vec(prop_oneof![Just(b'a'), Just(b'b'), any::<u8>()], 0..12),
+        4 => proptest::collection::vec(prop_oneof![Just(b'a'), Just(b'b'), Just(b'\r'), any::<u8>()], 0..12),
         1 => proptest::collection::vec(Just(b'x'), 60..200),
     ];
     (proptest::collection::vec(line, 0..40), any::<bool>()).prop_map(|(lines, is_ended)| {
@@ -118,7 +127,7 @@ proptest! {
         let reader = Piecewise::new(&text, &sizes, fails);
         let source = Text::new().block_size(block_size).lines(reader);
         let ended = source.pipe(inspect(move |line| keep.borrow_mut().push(owned(line)))).into(count());
-        prop_assert_eq!(seen.take(), expected_lines(&text));
+        prop_assert_eq!(seen.take(), expected_lines(&text[..whole(&text, fails)]));
         prop_assert_eq!(ended.is_err(), fails);
     }
 
@@ -146,7 +155,7 @@ proptest! {
             }
             assert!(held.iter().all(|(block, bytes)| block.as_bytes() == bytes));
         });
-        prop_assert_eq!(seen, text);
+        prop_assert_eq!(seen, &text[..whole(&text, fails)]);
         prop_assert_eq!(ended.is_err(), fails);
     }
 
@@ -994,7 +1003,7 @@ mod regexes {
             text in text(),
             pattern in prop_oneof![
                 Just("a"), Just("^a"), Just("b$"), Just("^$"), Just(r"a\s+b"), Just(r"\Aa"), Just(r"b\z"), Just("(?i)A.b"),
-                Just("[^a]b"), Just(r"(?s)a.*b"), Just(r"\bx"), Just(""), Just("(?-m:^)a"), Just("x{60,}"),
+                Just("[^a]b"), Just(r"(?s)a.*b"), Just(r"\bx"), Just(""), Just("(?-m:^)a"), Just("(?R)b$"), Just(r"(?R)\r$"), Just("(?iR)^a.$"), Just("x{60,}"),
             ],
         ) {
             let regex = LineRegex::new(pattern).unwrap();
@@ -1134,5 +1143,105 @@ fn a_pattern_that_is_wrong_about_its_line_does_not_hang() {
             .into(sum())
             .unwrap(),
         1
+    );
+}
+
+#[test]
+fn the_failure_of_a_side_is_heard_however_the_pipeline_ends() {
+    let side = || {
+        sink(|items: &mut Receiver<i32>| {
+            while items.recv().is_some() {}
+            Err::<(), _>(io::Error::other("the side has failed"))
+        })
+    };
+    let heard = |ended: Result<(), Exception>| {
+        assert_eq!(ended.unwrap_err().to_string(), "the side has failed")
+    };
+    heard(from_iter(1..3).pipe(tee(side())).into(count()).map(drop));
+    heard(
+        from_iter(1..)
+            .pipe(tee(side()))
+            .pipe(head(1))
+            .into(count())
+            .map(drop),
+    );
+    heard(
+        from_iter(1..)
+            .pipe(tee(side()))
+            .pipe(head(1))
+            .for_each(|_| ()),
+    );
+    let mut pull = from_iter(1..).pipe(tee(side())).pull();
+    pull.recv().unwrap();
+    heard(pull.close());
+    // But not before another one.
+    let fails = try_map(|_: &i32| Err::<i32, _>(io::Error::other("first")));
+    let ended = from_iter(1..).pipe(tee(side())).pipe(fails).into(count());
+    assert_eq!(ended.unwrap_err().to_string(), "first");
+}
+
+#[test]
+fn when_every_thread_has_had_enough_the_source_is_told() {
+    for threads in [1, 3] {
+        let first_two = |numbers: Source<i32>| numbers.pipe(head(2));
+        let found = from_iter(0..)
+            .pipe(parallel(threads, first_two))
+            .into(collect());
+        assert_eq!(found.unwrap(), (0..2 * threads as i32).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_sink_that_cannot_fail_is_fed_and_a_closure_may_fail() {
+    let longest = sink(|words: &mut Receiver<&str>| {
+        let mut longest = 0;
+        while let Some(word) = words.recv() {
+            longest = word.len().max(longest);
+        }
+        longest
+    });
+    assert_eq!(from_iter(["to", "be", "not"]).feed(longest).unwrap(), 3);
+    let mut seen = 0;
+    let ended = from_iter(0..).try_for_each(|&n| {
+        seen += 1;
+        if n == 2 {
+            Err(io::Error::other("two"))
+        } else {
+            Ok(())
+        }
+    });
+    assert_eq!(
+        (seen, ended.unwrap_err().to_string()),
+        (3, "two".to_owned())
+    );
+    assert!(from_iter(0..3).try_for_each(|_| io::Result::Ok(())).is_ok());
+}
+
+#[test]
+fn what_does_not_match_is_found_too() {
+    let text = &b"a\nb\nab\n\nc"[..];
+    let others = || yieldfrom::pipe::not("a");
+    assert_eq!(
+        lines(text)
+            .pipe(grep(others()))
+            .pipe(utf8())
+            .into(collect())
+            .unwrap(),
+        ["b", "", "c"]
+    );
+    assert_eq!(
+        blocks(text)
+            .pipe(grep_blocks(others()))
+            .pipe(utf8())
+            .into(collect())
+            .unwrap(),
+        ["b", "", "c"]
+    );
+    assert_eq!(
+        blocks(text)
+            .pipe(count_matches(others()))
+            .into(sum())
+            .unwrap(),
+        3
     );
 }

@@ -52,7 +52,10 @@
 //! | items made | [`map`], [`map_ref`], [`try_map`], [`filter_map`], [`flat_map`], [`batch`], [`uniq_count`], [`utf8`], [`utf8_lossy`], [`split_lines`] |
 //! | blocks | [`grep_blocks`], [`count_matches`], [`spans`] and [`read_spans`]; on several threads with [`parallel`] |
 //! | sinks | [`print()`], [`write()`], [`write_raw`], [`count`], [`sum`], [`fold`], [`collect`], [`broadcast`] to several, [`deliver`] to a [`Coroutine`](crate::Coroutine) |
-//! | of one's own | [`source()`], [`stage()`], [`sink()`]; a sink can be [made of stages](Stage::into) too |
+//! | readers | [`read_from`] makes one of what writes, [`into_reader`](Source::into_reader) of a pipeline of bytes |
+//! | options | [`Text`]: length of lines, size of blocks, what to do about files that cannot be read; [`Follow`]; [`Literal`], `LineRegex` (feature `regex`), [`not`] |
+//! | measuring | [`Stats`]: items, bytes and time of each stage |
+//! | of one's own | [`source()`], [`stage()`], [`sink()`]; with a name or another stack: [`Builder::stage`](crate::Builder::stage) and its like; a sink can be [made of stages](Stage::into) too |
 //!
 //! # Who drives
 //!
@@ -138,7 +141,7 @@ pub use stages::fan::{broadcast, tee};
 pub use stages::files::walk;
 pub use stages::follow::{Follow, follow};
 pub use stages::grep::{
-    IntoPattern, Literal, Pattern, Predicate, count_matches, grep, grep_blocks,
+    IntoPattern, Literal, Not, Pattern, Predicate, count_matches, grep, grep_blocks, not,
 };
 pub use stages::hold::{batch, tail, uniq, uniq_count};
 pub use stages::line::Line;

@@ -45,6 +45,8 @@ pub struct Pull<T: ?Sized> {
     stage: Coroutine<NonNull<T>, ()>,
     /// The item that the last stage is sending, which waits meanwhile.
     current: Option<NonNull<T>>,
+    /// A stage has panicked.
+    is_poisoned: bool,
 }
 
 impl<T: ?Sized + 'static> Pull<T> {
@@ -56,6 +58,7 @@ impl<T: ?Sized + 'static> Pull<T> {
         Self {
             stage: builder.coroutine(body),
             current: None,
+            is_poisoned: false,
         }
     }
 }
@@ -65,8 +68,8 @@ impl<T: ?Sized> Pull<T> {
     ///
     /// # Errors
     ///
-    /// The failure of a stage, once, after the items that come before it. If several have failed, that of the last stage
-    /// among them.
+    /// The failure of a stage, once, after the items that come before it. If several have failed, that which came first, as
+    /// far as the last stage that has failed can know. After a panic, that there was one.
     ///
     /// # Panics
     ///
@@ -74,7 +77,13 @@ impl<T: ?Sized> Pull<T> {
     #[inline]
     pub fn recv(&mut self) -> Result<Option<&T>, Exception> {
         self.current = None;
-        self.current = self.stage.next().transpose()?;
+        if self.is_poisoned {
+            return Err(poisoned());
+        }
+        self.is_poisoned = true;
+        let next = self.stage.next();
+        self.is_poisoned = false;
+        self.current = next.transpose()?;
         Ok(self.current())
     }
 
@@ -94,6 +103,9 @@ impl<T: ?Sized> Pull<T> {
     /// What a stage or the source fails with at its end.
     pub fn close(mut self) -> Result<(), Exception> {
         self.current = None;
+        if self.is_poisoned {
+            return Err(poisoned());
+        }
         self.stage.close()?;
         Ok(())
     }
@@ -102,6 +114,11 @@ impl<T: ?Sized> Pull<T> {
     pub fn state(&self) -> State {
         self.stage.state()
     }
+}
+
+#[cold]
+fn poisoned() -> Exception {
+    Exception::new("a stage of the pipeline has panicked")
 }
 
 impl<T: ?Sized> fmt::Debug for Pull<T> {

@@ -127,6 +127,25 @@ impl<'a, T: ?Sized> Sender<'a, T> {
 
     /// Sends every item.
     ///
+    /// ```
+    /// use yieldfrom::pipe::{collect, lines, stage, utf8, Receiver, Sender, Stage};
+    ///
+    /// fn words() -> Stage<str> {
+    ///     stage(|lines: &mut Receiver<str>, out: &mut Sender<str>| {
+    ///         while let Some(line) = lines.recv() {
+    ///             out.send_each(line.split_whitespace())?; // parts of what was lent are lent on
+    ///         }
+    ///         Ok(())
+    ///     })
+    /// }
+    ///
+    /// # fn main() -> Result<(), yieldfrom::Exception> {
+    /// let text = &b"to be\nor not"[..];
+    /// assert_eq!(lines(text).pipe(utf8()).pipe(words()).into(collect())?, ["to", "be", "or", "not"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`send`](Self::send); the items that are left are dropped.

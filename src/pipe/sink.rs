@@ -18,6 +18,9 @@ use crate::unraisable::{Reason, report, report_if_it_panics};
 ///
 /// Nothing runs before the first item, or the close, arrives. See [the module](crate::pipe) for an example.
 ///
+/// To end a pipeline ([`Source::into`](crate::pipe::Source::into)), the body returns a `Result`, mostly an
+/// [`io::Result`](std::io::Result). For one that cannot fail there is [`Source::feed`](crate::pipe::Source::feed).
+///
 /// An item is lent until the next [`recv`](Receiver::recv); keeping it longer does not compile:
 ///
 /// ```compile_fail,E0499
@@ -68,7 +71,7 @@ impl Builder {
 /// |---|---|---|---|
 /// | [`send`](Self::send) | starts the body, then as on the right | lends it the item; back when it asks for the next | `Closed` |
 /// | [`close`](Self::close) | starts the body, then as on the right | `recv` returns `None`; back when the body has ended | what the body returned |
-/// | drop | as `close` | as `close`, but what goes wrong is reported | nothing |
+/// | drop | as `close` | as `close`; a panic is reported, and what the body returns is dropped, an error too | nothing |
 ///
 /// One that is dropped while its thread ends is not woken, nor started, see
 /// [`Reason::ThreadEnds`](crate::Reason::ThreadEnds).

@@ -123,15 +123,49 @@ impl<T: ?Sized + 'static> Source<T> {
     /// # Panics
     ///
     /// If one of them panics.
-    pub fn into<R, E>(self, mut sink: Sink<T, Result<R, E>>) -> Result<R, Exception>
+    pub fn into<R, E>(self, sink: Sink<T, Result<R, E>>) -> Result<R, Exception>
     where
         R: 'static,
         E: Into<Exception> + 'static,
     {
+        self.push(sink, |returned| returned.map_err(Into::into))
+    }
+
+    /// As [`into`](Self::into), for a sink that cannot fail.
+    ///
+    /// ```
+    /// use yieldfrom::pipe::{from_iter, sink, Receiver};
+    ///
+    /// # fn main() -> Result<(), yieldfrom::Exception> {
+    /// let bytes = sink(|words: &mut Receiver<&str>| {
+    ///     let mut bytes = 0;
+    ///     while let Some(word) = words.recv() {
+    ///         bytes += word.len();
+    ///     }
+    ///     bytes
+    /// });
+    /// assert_eq!(from_iter(["to", "be"]).feed(bytes)?, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As there, but for the sink.
+    pub fn feed<R: 'static>(self, sink: Sink<T, R>) -> Result<R, Exception> {
+        self.push(sink, Ok)
+    }
+
+    fn push<A: 'static, R: 'static>(
+        self,
+        mut sink: Sink<T, A>,
+        settle: fn(A) -> Result<R, Exception>,
+    ) -> Result<R, Exception> {
         sink.try_reserve()?;
         let answer = Rc::new(Cell::new(None));
         let end = End {
             sink,
+            settle,
             answer: Rc::clone(&answer),
         };
         self.0.push(Box::new(end))?;
@@ -160,6 +194,22 @@ impl<T: ?Sized + 'static> Source<T> {
         let mut items = self.pull();
         while let Some(item) = items.recv()? {
             f(item);
+        }
+        Ok(())
+    }
+
+    /// Calls `f` with each item until it fails.
+    ///
+    /// # Errors
+    ///
+    /// What `f` fails with; otherwise as [`Pull::recv`].
+    pub fn try_for_each<E>(self, mut f: impl FnMut(&T) -> Result<(), E>) -> Result<(), Exception>
+    where
+        E: Into<Exception>,
+    {
+        let mut items = self.pull();
+        while let Some(item) = items.recv()? {
+            f(item).map_err(Into::into)?;
         }
         Ok(())
     }
@@ -280,14 +330,15 @@ impl<T: ?Sized + 'static, U: ?Sized + 'static> Feed<U> for Piped<T, U> {
 }
 
 /// The sink at the end of a pipeline, and where to put what it returns.
-struct End<T: ?Sized, R, E> {
-    sink: Sink<T, Result<R, E>>,
+struct End<T: ?Sized, A, R> {
+    sink: Sink<T, A>,
+    settle: fn(A) -> Result<R, Exception>,
     answer: Rc<Cell<Option<R>>>,
 }
 
-impl<T: ?Sized, R, E: Into<Exception>> Drain<T> for End<T, R, E> {
+impl<T: ?Sized, A, R> Drain<T> for End<T, A, R> {
     fn finish(self: Box<Self>) -> Result<(), Exception> {
-        let answer = self.sink.close().map_err(Into::into)?;
+        let answer = (self.settle)(self.sink.close())?;
         self.answer.set(Some(answer));
         Ok(())
     }

@@ -63,14 +63,13 @@ pub struct StageStats {
 }
 
 impl StageStats {
-    /// Nanoseconds per item that was received, or sent by a source.
+    /// Nanoseconds per item that was received, or sent by a source. 0 if there were none.
     pub fn nanos_per_item(&self) -> f64 {
-        let items = if self.received == 0 {
-            self.sent
-        } else {
-            self.received
-        };
-        self.time.as_nanos() as f64 / items.max(1) as f64
+        match self.received.max(self.sent) {
+            0 => 0.0,
+            _ if self.received > 0 => self.time.as_nanos() as f64 / self.received as f64,
+            sent => self.time.as_nanos() as f64 / sent as f64,
+        }
     }
 }
 
@@ -160,17 +159,18 @@ impl fmt::Display for Stats {
         let width = width.unwrap_or(0).max("stage".len());
         write!(
             f,
-            "{:width$} {:>12} {:>12} {:>14} {:>10}",
-            "stage", "received", "sent", "bytes", "ns an item"
+            "{:width$} {:>12} {:>12} {:>14} {:>9} {:>10}",
+            "stage", "received", "sent", "bytes", "ms", "ns an item"
         )?;
         for stage in &stages {
             write!(
                 f,
-                "\n{:width$} {:>12} {:>12} {:>14} {:>10.1}",
+                "\n{:width$} {:>12} {:>12} {:>14} {:>9.1} {:>10.1}",
                 stage.name,
                 stage.received,
                 stage.sent,
                 stage.bytes,
+                stage.time.as_secs_f64() * 1e3,
                 stage.nanos_per_item()
             )?;
         }

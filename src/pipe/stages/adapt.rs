@@ -15,7 +15,8 @@ use crate::pipe::stages::split;
 
 /// Sends on what `f` makes of each item.
 ///
-/// What it makes is owned; [`map_ref`] sends on a part of the item itself.
+/// What it makes is owned; [`map_ref`] sends on a part of the item itself. A closure that calls a method on the item has to
+/// say what it is: `map(|line: &Line| line.len())`.
 pub fn map<T, U>(mut f: impl FnMut(&T) -> U + 'static) -> Stage<T, U>
 where
     T: ?Sized + 'static,
@@ -109,6 +110,9 @@ where
 
 /// Sends on all that `f` makes of an item.
 ///
+/// What it makes may not borrow from the item. For that, write a [stage](crate::pipe::stage()) with
+/// [`send_each`](Sender::send_each).
+///
 /// ```
 /// use yieldfrom::pipe::{collect, flat_map, from_iter};
 ///
@@ -131,7 +135,8 @@ where
     })
 }
 
-/// Calls `f` with each item and sends it on.
+/// Calls `f` with each item and sends it on. `f` may not borrow;
+/// [`Source::for_each`](crate::pipe::Source::for_each) takes a closure that may.
 pub fn inspect<T>(mut f: impl FnMut(&T) + 'static) -> Stage<T>
 where
     T: ?Sized + 'static,
@@ -145,7 +150,8 @@ where
     })
 }
 
-/// Sends on the first `n` items. With the last of them it ends, and so do the stages before it.
+/// Sends on the first `n` items. With the last of them it ends, and so do the stages before it. (Items that are pushed come by
+/// themselves: `head(0)` sees one before it can say that it wants none.)
 pub fn head<T>(n: u64) -> Stage<T>
 where
     T: ?Sized + 'static,

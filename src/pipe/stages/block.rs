@@ -12,7 +12,8 @@ use crate::pipe::stages::split::split_lines;
 /// Whole lines, many at once: what a stage searches in one go.
 ///
 /// It dereferences to its bytes, which end with `\n` unless the file or stream ends without one. How long it is depends on
-/// how much could be read at once, 64 KiB at most unless a line is longer; only that it holds whole lines is certain.
+/// how much could be read at once: [`Text::block_size`](crate::pipe::Text::block_size) at most, 64 KiB by default, unless a
+/// line is longer.
 ///
 /// A clone shares the bytes, so that a block goes to another thread without being copied.
 #[derive(Clone)]

@@ -8,6 +8,7 @@ use crate::pipe::receiver::Receiver;
 use crate::pipe::sender::Sender;
 use crate::pipe::sink::{Sink, sink};
 use crate::pipe::stage::Stage;
+use crate::pipe::target::Closed;
 
 /// Lends each item to `side` and sends it on.
 ///
@@ -33,9 +34,11 @@ where
             Ok(())
         };
         let passed = pass();
-        let closed = side.close();
-        passed?;
-        closed.map(drop)
+        match side.close() {
+            // That the stage after this one wants no more is no reason to forget it.
+            Err(error) if !passed.as_ref().is_err_and(|e| !Closed::is_cause_of(e)) => Err(error),
+            _ => passed,
+        }
     })
 }
 

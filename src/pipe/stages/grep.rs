@@ -49,6 +49,10 @@ pub trait Pattern {
 }
 
 /// What can be made a [`Pattern`]: see there.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a pattern of lines",
+    note = "strings, bytes and closures `|line: &[u8]| ..` are; for a regular expression, use `LineRegex` (feature `regex`) or a closure"
+)]
 pub trait IntoPattern {
     /// What it is made.
     type Pattern: Pattern + 'static;
@@ -165,6 +169,44 @@ impl<F: Fn(&[u8]) -> bool + 'static> IntoPattern for F {
 
     fn into_pattern(self) -> Predicate<F> {
         Predicate(self)
+    }
+}
+
+/// The lines that do not match `pattern`, as `grep -v`.
+///
+/// ```
+/// use yieldfrom::pipe::{collect, from_iter, grep, not};
+///
+/// # fn main() -> Result<(), yieldfrom::Exception> {
+/// let lines = from_iter(["no snakes here", "Python, you are so cool"]);
+/// assert_eq!(lines.pipe(grep(not("Python"))).into(collect())?, ["no snakes here"]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn not<P: IntoPattern>(pattern: P) -> Not<P::Pattern> {
+    Not(pattern.into_pattern())
+}
+
+/// The lines that do not match a pattern. Made by [`not`].
+#[derive(Clone, Copy, Debug)]
+pub struct Not<P>(P);
+
+impl<P: Pattern> Pattern for Not<P> {
+    #[inline]
+    fn is_match(&self, line: &[u8]) -> bool {
+        !self.0.is_match(line)
+    }
+
+    fn count_lines(&self, lines: &[u8]) -> u64 {
+        split_lines(lines).count() as u64 - self.0.count_lines(lines)
+    }
+}
+
+impl<P: Pattern + 'static> IntoPattern for Not<P> {
+    type Pattern = Self;
+
+    fn into_pattern(self) -> Self {
+        self
     }
 }
 

@@ -48,7 +48,7 @@ impl Line {
         String::from_utf8_lossy(self)
     }
 
-    /// Its number in its file or stream, counted from 1.
+    /// Its number in its file or stream, counted from 1, or from where [`follow`](crate::pipe::follow()) has begun.
     pub fn number(&self) -> u64 {
         self.number
     }

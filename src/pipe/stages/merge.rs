@@ -11,13 +11,18 @@ use crate::pipe::sender::Sender;
 use crate::pipe::source::Source;
 
 impl<T: ?Sized + 'static> Source<T> {
-    /// Sends its items, and then those of `next`.
+    /// Sends its items, and then those of `next`. To chain many, use [`chain`](crate::pipe::chain()).
     pub fn chain(self, next: Source<T>) -> Source<T> {
         chain([self, next])
     }
 }
 
 /// Makes a source of the items of several ones, one source after the other.
+///
+/// # Errors
+///
+/// The first failure of a source ends all of them. So it does in [`merge`] and [`merge_by`], which then drop the items that
+/// they hold.
 pub fn chain<T: ?Sized + 'static>(
     sources: impl IntoIterator<Item = Source<T>> + 'static,
 ) -> Source<T> {

@@ -34,7 +34,8 @@ const MOST_THREADS: usize = 4096;
 /// Coroutines stay on their thread, so it is `build` that travels: every thread makes stages of its own with it, puts them
 /// behind a source of the items that it is given, and what comes out there goes on here. Items go to the threads in turn.
 /// So stages that keep something between items, such as `head`, do so for each thread; what a thread sends only when its
-/// items have come to an end goes on last, in the order of the threads.
+/// items have come to an end goes on last, in the order of the threads. (So does a `parallel` inside, and what is measured
+/// has to be outside: [`Stats`](crate::pipe::Stats) stay on their thread.) When every thread has had enough, this ends.
 ///
 /// It is worth its while if the work on an item takes some ten microseconds or more: search blocks of 1 MiB
 /// ([`Text::block_size`](crate::pipe::Text::block_size)), not lines.
@@ -80,6 +81,9 @@ where
             }
             workers.give(item.to_owned());
             while workers.pass_ready(out)? {}
+            if workers.have_ended() {
+                break;
+            }
         }
         while workers.pass_next(out)? {}
         workers.finish(out)
@@ -90,6 +94,8 @@ where
 struct Answer<U> {
     results: Vec<U>,
     failure: Option<Failure>,
+    /// The pipeline on the thread has ended with this item.
+    has_ended: bool,
 }
 
 enum Failure {
@@ -112,6 +118,8 @@ struct Workers<T, U> {
     workers: Vec<Worker<T, U>>,
     given: usize,
     answered: usize,
+    /// How many pipelines have ended before their items have.
+    ended: usize,
 }
 
 impl<T: Send + 'static, U: Send + 'static> Workers<T, U> {
@@ -127,6 +135,7 @@ impl<T: Send + 'static, U: Send + 'static> Workers<T, U> {
             workers: Vec::new(),
             given: 0,
             answered: 0,
+            ended: 0,
         };
         for number in 1..=threads {
             let build = Arc::clone(&build);
@@ -142,6 +151,11 @@ impl<T: Send + 'static, U: Send + 'static> Workers<T, U> {
             });
         }
         Ok(all)
+    }
+
+    /// Whether nobody wants more items.
+    fn have_ended(&self) -> bool {
+        self.ended == self.workers.len()
     }
 
     /// Whether as many items are on their way as there may be.
@@ -194,6 +208,7 @@ impl<T: Send + 'static, U: Send + 'static> Workers<T, U> {
             return Ok(false);
         };
         self.answered += 1;
+        self.ended += usize::from(answer.has_ended);
         pass(answer, out)?;
         Ok(true)
     }
@@ -267,6 +282,7 @@ fn work<S, V>(
                 let answer = Answer {
                     results: results.take(),
                     failure: None,
+                    has_ended: false,
                 };
                 answers.send(answer).map_err(|_| Closed)?;
                 owes.set(false);
@@ -285,6 +301,7 @@ fn work<S, V>(
     let mut last = Answer {
         results: results.take(),
         failure,
+        has_ended: true,
     };
     let mut owes = owes.get();
     loop {
@@ -296,6 +313,7 @@ fn work<S, V>(
         let nothing = Answer {
             results: Vec::new(),
             failure: None,
+            has_ended: false,
         };
         if answers.send(std::mem::replace(&mut last, nothing)).is_err() {
             return;

@@ -41,11 +41,19 @@ impl LineRegex {
         Ok(Self {
             regex: RegexBuilder::new(pattern).multi_line(true).build()?,
             // The start and end of the text, which is not the line then. (Or of `\\A`; then it only costs time.)
-            searches_blocks: !["\\A", "\\z", "(?-m", "-m)", "-m:"]
-                .iter()
-                .any(|anchor| pattern.contains(anchor)),
+            searches_blocks: !pattern.contains("\\A")
+                && !pattern.contains("\\z")
+                && !pattern.split("(?").skip(1).any(changes_line_ends),
         })
     }
+}
+
+/// Whether a group with these flags takes something else for the end of a line: the end of the text, or `\r`.
+fn changes_line_ends(group: &str) -> bool {
+    let end = group.find(|c: char| c != '-' && !c.is_ascii_alphabetic());
+    let flags = &group[..end.unwrap_or(group.len())];
+    let cleared = flags.split_once('-').map_or("", |(_, cleared)| cleared);
+    flags.contains('R') || cleared.contains('m')
 }
 
 impl Pattern for LineRegex {

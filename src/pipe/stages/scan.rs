@@ -73,7 +73,8 @@ pub(crate) fn fresh_line() -> Line {
     }
 }
 
-/// Sends the lines of `reader`. What has been read when an error comes is sent before it is returned.
+/// Sends the lines of `reader`. The lines that have been read when an error comes are sent before it
+/// is returned, but for one that has only begun.
 pub(crate) fn send_lines(
     reader: &mut impl Read,
     line: &mut Line,
@@ -98,9 +99,9 @@ pub(crate) fn send_lines(
         filled -= next;
         next = 0;
         newlines = Newlines::from(filled);
-        let read = fill(reader, &mut line.buffer, filled, size);
-        if let Ok(1..) = read {
-            filled += read?;
+        let read = fill(reader, &mut line.buffer, filled, size)?;
+        if read > 0 {
+            filled += read;
             continue;
         }
         if filled > 0 {
@@ -108,7 +109,6 @@ pub(crate) fn send_lines(
             line.number += 1;
             out.send(line)?;
         }
-        read?;
         return Ok(());
     }
 }
@@ -173,7 +173,8 @@ impl Buffers {
     }
 }
 
-/// Sends the lines of `reader`, which starts at `offset`, in blocks. What has been read when an error comes is sent before it is returned.
+/// Sends the lines of `reader`, which starts at `offset`, in blocks. The lines that have been read when an error comes are sent before it
+/// is returned, but for one that has only begun.
 pub(crate) fn send_blocks(
     reader: &mut impl Read,
     buffers: &mut Buffers,
@@ -189,15 +190,15 @@ pub(crate) fn send_blocks(
         let mut filled = begun.len();
         let buffer = buffers.turn(begun);
         // Reads until a line has ended, or there is no more.
-        let (read, end) = loop {
-            let read = fill(reader, buffer, filled, size);
-            let Ok(more @ 1..) = read else {
-                break (read, filled);
-            };
-            let end = memrchr(b'\n', &buffer[filled..][..more]).map(|found| filled + found + 1);
-            filled += more;
+        let (is_at_end, end) = loop {
+            let read = fill(reader, buffer, filled, size)?;
+            if read == 0 {
+                break (true, filled);
+            }
+            let end = memrchr(b'\n', &buffer[filled..][..read]).map(|found| filled + found + 1);
+            filled += read;
             if let Some(end) = end {
-                break (read, end);
+                break (false, end);
             }
             check_length(&(0..filled), number + 1, size.max_line)?;
         };
@@ -214,7 +215,7 @@ pub(crate) fn send_blocks(
             out.send(&block)?;
             offset += end as u64;
         }
-        if read? == 0 {
+        if is_at_end {
             return Ok(());
         }
         begun = end..filled;

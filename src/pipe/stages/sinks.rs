@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::convert::Infallible;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::iter::Sum;
 
@@ -15,7 +14,7 @@ use crate::pipe::sink::Sink;
 use crate::protocol::Step;
 
 /// Counts items.
-pub fn count<T>() -> Sink<T, Result<u64, Infallible>>
+pub fn count<T>() -> Sink<T, Result<u64, Exception>>
 where
     T: ?Sized + 'static,
 {
@@ -29,7 +28,7 @@ where
 }
 
 /// Adds items up.
-pub fn sum<T>() -> Sink<T, Result<T, Infallible>>
+pub fn sum<T>() -> Sink<T, Result<T, Exception>>
 where
     T: Copy + Sum<T> + 'static,
 {
@@ -38,7 +37,7 @@ where
 }
 
 /// Keeps every item.
-pub fn collect<T>() -> Sink<T, Result<Vec<T::Owned>, Infallible>>
+pub fn collect<T>() -> Sink<T, Result<Vec<T::Owned>, Exception>>
 where
     T: ?Sized + ToOwned<Owned: 'static> + 'static,
 {
@@ -62,7 +61,7 @@ where
 pub fn fold<T, A>(
     start: A,
     mut f: impl FnMut(A, &T) -> A + 'static,
-) -> Sink<T, Result<A, Infallible>>
+) -> Sink<T, Result<A, Exception>>
 where
     T: ?Sized + 'static,
     A: 'static,
@@ -93,7 +92,7 @@ where
 /// # Errors
 ///
 /// What the writer says.
-pub fn write<T, W>(writer: W) -> Sink<T, io::Result<W>>
+pub fn write<T, W>(writer: W) -> Sink<T, Result<W, Exception>>
 where
     T: ?Sized + AsRef<[u8]> + 'static,
     W: Write + 'static,
@@ -110,7 +109,7 @@ where
 }
 
 /// Writes each item as it is, without a `\n`: blocks, or what was compressed. Otherwise as [`write()`].
-pub fn write_raw<T, W>(writer: W) -> Sink<T, io::Result<W>>
+pub fn write_raw<T, W>(writer: W) -> Sink<T, Result<W, Exception>>
 where
     T: ?Sized + AsRef<[u8]> + 'static,
     W: Write + 'static,
@@ -134,7 +133,7 @@ where
 ///
 /// What standard output says. A broken pipe, whose reader has seen enough, is no error: it ends the pipeline, as
 /// [`head`](crate::pipe::head()) does.
-pub fn print<T>() -> Sink<T, io::Result<u64>>
+pub fn print<T>() -> Sink<T, Result<u64, Exception>>
 where
     T: ?Sized + AsRef<[u8]> + 'static,
 {
@@ -144,7 +143,7 @@ where
         let is_seen_at_once = stdout.is_terminal();
         let mut out = BufWriter::with_capacity(64 * 1024, stdout);
         let mut printed = 0;
-        let mut print = || {
+        let mut print = || -> io::Result<()> {
             while let Some(item) = items.recv() {
                 out.write_all(item.as_ref())?;
                 out.write_all(b"\n")?;
@@ -156,7 +155,7 @@ where
             out.flush()
         };
         match print() {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
             _ => {
                 let _ = out.into_parts(); // what is left in the buffer has no reader
                 Ok(printed)

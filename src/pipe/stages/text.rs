@@ -77,8 +77,8 @@ impl Text {
         self
     }
 
-    /// Has `report` called with what cannot be read, instead of failing. The rest of that file is skipped, and the next one
-    /// is read.
+    /// Has `report` called with what cannot be read, instead of failing. The rest of that file is skipped, a line that has
+    /// begun included, and the next one is read.
     ///
     /// ```
     /// use yieldfrom::pipe::{Text, count};
