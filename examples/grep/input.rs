@@ -152,6 +152,13 @@ impl Input {
         Ok(filled)
     }
 
+    /// Sets the file to its end, for whoever reads it next, as if all of it had been needed. A pipe keeps what it has.
+    pub fn skip_rest(&mut self) {
+        if let Some(file) = self.file.as_mut().filter(|_| !self.is_at_end) {
+            let _ = file.seek(SeekFrom::End(0));
+        }
+    }
+
     /// Sets the file back to `offset`, counted from where the reading began, for whoever reads it next. A pipe cannot be set
     /// back.
     pub fn give_back(&mut self, offset: u64) {

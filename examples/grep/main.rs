@@ -27,6 +27,9 @@
 //! - behind a line that must not be printed, context is what stands behind that line;
 //! - `^*`, `\<*` and `(^a)+` mean the same to `-o` and to the choice of lines;
 //! - there is no `-P`; `--help` and `--version` are its own, and so are `--max-line` and `--gitignore`;
+//! - `-o` shows the second word of a line, too, if only a shorter part of a match is a word (`x|a+-?` in `x a-b`);
+//! - in `(\\<a*){,2}` an interval does not forget that the group need not be there;
+//! - of a pipe with a binary file it reads no more than it needs;
 //! - a back-reference that takes more than 20 million steps for one start is taken for no match.
 //!
 //! | file | what |
@@ -258,8 +261,11 @@ impl Search<'_> {
             self.output.end_line();
         }
         let is_cut_off = Some(sum.selected) == self.options.max_count;
-        if is_cut_off && file.path.is_none() && matches!(mode, Mode::Lines | Mode::Count) {
-            self.input.give_back(sum.end);
+        if file.path.is_none() && matches!(mode, Mode::Lines | Mode::Count) {
+            match is_cut_off {
+                true => self.input.give_back(sum.end),
+                false => self.input.skip_rest(),
+            }
         }
     }
 

@@ -76,12 +76,14 @@ pub fn printer(
         };
         let mut sum = Sum::default();
         while let Some(run) = runs.recv() {
-            sum.add(run);
             if run.block.is_binary && run.kind == Kind::Selected {
+                // One is enough to know.
+                sum.add(&run.clone().split_first(1).0);
                 output.set_group();
                 printer.is_hidden = true;
                 break;
             }
+            sum.add(run);
             if !run.block.is_binary && !printer.run(run) {
                 break;
             }

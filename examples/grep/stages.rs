@@ -51,7 +51,7 @@ impl Run {
     }
 
     /// Takes away the first lines, up to `limit`, and returns them and how many they are.
-    fn split_first(&mut self, limit: u64) -> (Run, u64) {
+    pub fn split_first(&mut self, limit: u64) -> (Run, u64) {
         let mut ends = memchr_iter(self.line_end, self.bytes()).zip(1..=limit);
         let (length, count) = ends.by_ref().last().map_or((0, 0), |(end, n)| (end + 1, n));
         let mut first = self.clone();
@@ -144,17 +144,23 @@ impl Search {
             }
         };
         let lines = block.lines();
-        let mut at = 0;
-        while at < lines.len() {
+        // Lines that match one behind the other go together, unless the next may take long to find.
+        let is_fast = self.pattern.is_exact();
+        let mut found = 0..0;
+        while found.end < lines.len() {
             let line = self
                 .pattern
-                .next_line(lines, at)
+                .next_line(lines, found.end)
                 .unwrap_or(lines.len()..lines.len());
-            send(at, line.start, others)?;
-            send(line.start, line.end, matching)?;
-            at = line.end;
+            if is_fast && line.start == found.end && !line.is_empty() {
+                found.end = line.end;
+                continue;
+            }
+            send(found.start, found.end, matching)?;
+            send(found.end, line.start, others)?;
+            found = line;
         }
-        Some(())
+        send(found.start, found.end, matching)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{Read, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::{self, JoinHandle};
@@ -15,6 +15,9 @@ use crate::options::{CommandLine, command_line};
 
 /// How long a program may take.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// How much is written to a pipe at once: `PIPE_BUF` of Linux.
+const MAX_PIPED: usize = 4096;
 
 /// The two programs.
 pub struct Programs {
@@ -122,23 +125,34 @@ impl Case {
             .env_remove("GREP_COLORS")
             .env_remove("GREP_COLOR");
         command
-            .stdin(Stdio::piped())
+            .stdin(self.standard_input().expect("a folder can be written to"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("a program that exists starts");
-        let mut pipe = child.stdin.take().expect("standard input is a pipe");
-        let stdin = self.stdin.clone();
-        // It need not be read to its end.
-        let feeder = thread::spawn(move || drop(pipe.write_all(&stdin)));
+        if let Some(mut pipe) = child.stdin.take() {
+            // It need not be read to its end.
+            let _ = pipe.write_all(&self.stdin);
+        }
         let stdout = collect(child.stdout.take());
         let stderr = collect(child.stderr.take());
         let status = wait(&mut child);
-        feeder.join().expect("the feeder does not panic");
         Output {
             status,
             stdout: stdout.join().expect("a reader does not panic"),
             stderr: stderr.join().expect("a reader does not panic"),
         }
+    }
+
+    /// A pipe if one `read` returns all of it: else what the second of two `-` finds there is a matter of timing.
+    fn standard_input(&self) -> io::Result<Stdio> {
+        if self.stdin.len() <= MAX_PIPED {
+            return Ok(Stdio::piped());
+        }
+        let path = self.folder.with_extension("stdin");
+        fs::write(&path, &self.stdin)?;
+        let file = File::open(&path)?;
+        fs::remove_file(path)?;
+        Ok(file.into())
     }
 
     /// The order of the files in a directory is the system's.

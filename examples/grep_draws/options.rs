@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::draw::Draw;
 use crate::files::{self, Kind};
-use crate::patterns::{Syntax, back_reference, patterns};
+use crate::patterns::{Syntax, back_reference, even_pattern, patterns};
 
 pub struct CommandLine {
     pub arguments: Vec<OsString>,
@@ -133,8 +133,9 @@ impl CommandLine {
     }
 
     fn add_patterns(&mut self, draw: &mut Draw, syntax: Syntax) {
-        if draw.once_in(25) {
-            let mut text = patterns(draw, syntax, self.kind.has_word_borders());
+        let is_valid = self.kind.has_word_borders();
+        if draw.once_in(25) && !self.shows_words() {
+            let mut text = patterns(draw, syntax, is_valid);
             if draw.once_in(2) {
                 text.push(b'\n');
             }
@@ -147,12 +148,30 @@ impl CommandLine {
             return;
         }
         let pattern = match syntax {
-            Syntax::Fixed => patterns(draw, syntax, self.kind.has_word_borders()),
+            _ if self.shows_words() => even_pattern(draw, syntax, is_valid),
+            Syntax::Fixed => patterns(draw, syntax, is_valid),
             _ if self.kind == Kind::Small && draw.once_in(3) => back_reference(draw, syntax),
-            _ => patterns(draw, syntax, self.kind.has_word_borders()),
+            _ => patterns(draw, syntax, is_valid),
         };
         self.push("-e");
         self.push(os_string(pattern));
+    }
+
+    /// Whether matches are printed that have to be words. GNU grep 3.8 makes those behind the first of a line too short.
+    fn shows_words(&self) -> bool {
+        let has = |names: &[&str]| {
+            let mut arguments = self.arguments.iter();
+            arguments.any(|argument| names.iter().any(|name| argument == name))
+        };
+        has(&["-w", "--word-regexp", "--wo"])
+            && has(&[
+                "-o",
+                "--only-matching",
+                "-on",
+                "-ob",
+                "--color=always",
+                "--colour=always",
+            ])
     }
 
     fn add_operands(&mut self, draw: &mut Draw) {

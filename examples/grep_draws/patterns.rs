@@ -9,6 +9,14 @@ pub enum Syntax {
     Fixed,
 }
 
+/// A pattern of which all matches have as many characters.
+pub fn even_pattern(draw: &mut Draw, syntax: Syntax, is_valid: bool) -> Vec<u8> {
+    let mut pattern = Pattern::new(draw, syntax, is_valid);
+    pattern.is_even = true;
+    pattern.branch(0);
+    pattern.text
+}
+
 /// Some patterns, one per line. The borders of words are drawn only if all text is UTF-8, bytes that are not only else.
 pub fn patterns(draw: &mut Draw, syntax: Syntax, is_valid: bool) -> Vec<u8> {
     let mut patterns = pattern(draw, syntax, is_valid);
@@ -23,13 +31,7 @@ fn pattern(draw: &mut Draw, syntax: Syntax, is_valid: bool) -> Vec<u8> {
     if draw.once_in(25) {
         return odd(draw, syntax);
     }
-    let mut pattern = Pattern {
-        draw,
-        syntax,
-        text: Vec::new(),
-        is_valid,
-        has_anchor: false,
-    };
+    let mut pattern = Pattern::new(draw, syntax, is_valid);
     pattern.alternation(2);
     pattern.text
 }
@@ -144,9 +146,24 @@ struct Pattern<'a> {
     text: Vec<u8>,
     is_valid: bool,
     has_anchor: bool,
+    has_border: bool,
+    /// Whether nothing is repeated.
+    is_even: bool,
 }
 
-impl Pattern<'_> {
+impl<'a> Pattern<'a> {
+    fn new(draw: &'a mut Draw, syntax: Syntax, is_valid: bool) -> Self {
+        Self {
+            draw,
+            syntax,
+            text: Vec::new(),
+            is_valid,
+            has_anchor: false,
+            has_border: false,
+            is_even: false,
+        }
+    }
+
     fn push(&mut self, text: &str) {
         self.text.extend_from_slice(text.as_bytes());
     }
@@ -192,6 +209,7 @@ impl Pattern<'_> {
     }
 
     fn atom(&mut self, depth: usize) {
+        let mut is_group = false;
         match self.draw.below(16) {
             0 | 1 => self.class(),
             2 => self.push("."),
@@ -199,6 +217,7 @@ impl Pattern<'_> {
                 self.sign("(");
                 self.alternation(depth - 1);
                 self.sign(")");
+                is_group = true;
                 // glibc finds other matches of `(^[^a])+` than of `^[^a]`.
                 if self.has_anchor {
                     return;
@@ -210,15 +229,21 @@ impl Pattern<'_> {
                 let look = self.draw.one_of(&looks[..many]);
                 self.push(look);
                 if !look.ends_with(['w', 'W', 's', 'S']) {
+                    self.has_border = true;
                     return;
                 }
             }
             _ => self.literal(),
         }
+        if self.is_even {
+            return;
+        }
         match self.draw.below(14) {
             0 | 1 => self.push("*"),
             2 => self.sign("+"),
             3 => self.sign("?"),
+            // glibc does not see that of `(\<a*){,2}` there may be none.
+            4 if is_group && self.has_border => {}
             4 => {
                 let interval = self.draw.one_of(&["1", "2", "0,1", "1,3", "2,", ",2", "0"]);
                 self.sign("{");

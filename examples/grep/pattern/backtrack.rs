@@ -3,9 +3,9 @@
 use regex_automata::util::look::LookMatcher;
 use regex_syntax::hir::Look;
 
-use super::first_char;
 use super::node::Node;
 use super::sets;
+use super::{End, first_char};
 
 /// How deep the search may go, and how many steps it may take for one start. Beyond that there is no match.
 const MAX_DEPTH: usize = 20_000;
@@ -40,7 +40,7 @@ enum Rest<'a> {
 
 struct Search<'a> {
     line: &'a [u8],
-    limit: usize,
+    end: End,
     groups: Groups,
     longest: Option<usize>,
     depth: usize,
@@ -58,15 +58,15 @@ impl Backtracker {
         }
     }
 
-    /// Where the longest match ends that starts at `start` and ends at `limit` or before.
-    pub fn longest(&self, line: &[u8], start: usize, limit: usize) -> Option<usize> {
+    /// Where the longest match ends that starts at `start`.
+    pub fn longest(&self, line: &[u8], start: usize, end: End) -> Option<usize> {
         if self.whole_lines && start > 0 {
             return None;
         }
         let ends = self.patterns.iter().filter_map(|pattern| {
             let mut search = Search {
                 line,
-                limit,
+                end,
                 groups: [None; 10],
                 longest: None,
                 depth: 0,
@@ -89,7 +89,7 @@ impl Search<'_> {
                 if is_match && self.longest.is_none_or(|end| end < at) {
                     self.longest = Some(at);
                 }
-                is_match && at == self.limit
+                is_match && at == self.line.len()
             }
             Rest::Nodes(nodes, rest) => self.nodes(nodes, at, rest),
             Rest::Close(number, start, rest) => {
@@ -153,12 +153,12 @@ impl Search<'_> {
     /// Where the text of a group ends, if it stands at `at` once more.
     fn again(&self, number: usize, mut at: usize) -> Option<usize> {
         let (start, end) = self.groups[number]?;
-        let (mut text, ahead) = (&self.line[start..end], &self.line[at..self.limit]);
+        let (mut text, ahead) = (&self.line[start..end], &self.line[at..]);
         if !self.backtracker.ignore_case {
             return ahead.starts_with(text).then_some(at + text.len());
         }
         while !text.is_empty() {
-            let ahead = &self.line[at..self.limit];
+            let ahead = &self.line[at..];
             let (one, other) = (first_char(text), first_char(ahead));
             let is_same = match (one, other) {
                 (Some(one), Some(other)) => sets::upper(one) == sets::upper(other),
@@ -218,7 +218,7 @@ impl Search<'_> {
 
     /// Where the character at `at` ends, if it is the one that `node` means.
     fn step(&self, node: &Node, at: usize) -> Option<usize> {
-        let text = &self.line[at..self.limit];
+        let text = &self.line[at..];
         let char = || first_char(text);
         let length = match node {
             Node::Byte(byte) => (text.first() == Some(byte)).then_some(1)?,
@@ -233,7 +233,8 @@ impl Search<'_> {
         let looks = &self.backtracker.looks;
         let is_there = match look {
             Look::StartLF => return at == 0,
-            Look::EndLF => return at == self.line.len(),
+            Look::EndLF => return at == self.line.len() && self.end == End::OfLine,
+            Look::End => return at == self.line.len(),
             Look::WordStartUnicode => looks.is_word_start_unicode(self.line, at),
             Look::WordEndUnicode => looks.is_word_end_unicode(self.line, at),
             Look::WordUnicode => looks.is_word_unicode(self.line, at),

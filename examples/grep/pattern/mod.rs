@@ -5,6 +5,7 @@ mod bracket;
 mod node;
 mod parse;
 mod sets;
+mod words;
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -12,31 +13,24 @@ use std::ops::Range;
 use memchr::{memchr, memrchr};
 use regex_automata::meta::{Config, Regex};
 use regex_automata::{Anchored, Input, MatchKind};
-use regex_syntax::hir::{ClassUnicode, Hir, Look};
+use regex_syntax::hir::{Hir, Look};
 
 use crate::options::Options;
 use backtrack::Backtracker;
 use node::Node;
 pub use parse::Syntax;
 use parse::{Chars, parse};
+use words::Words;
 
 /// For thousands of patterns.
 const SIZE_LIMIT: usize = 1 << 28;
-
-/// How many patterns are also made automata of one by one.
-const MAX_EACH: usize = 1000;
 
 /// The patterns of the command line.
 pub struct Pattern {
     /// Finds where a line may match: in a block of lines, its match lies in such a line.
     candidate: Regex,
-    /// Finds the longest match from where one starts.
-    longest: Regex,
-    /// For patterns with back-references, of which the two find too much.
-    backtracker: Option<Backtracker>,
-    is_empty: bool,
-    /// Each of several patterns: GNU grep makes the match of one shorter without regard to the others.
-    each: Vec<Pattern>,
+    /// As GNU grep has them: one for all patterns without back-references, and one for each other.
+    matchers: Vec<Matcher>,
     /// If a match has to be a word.
     words: Option<Words>,
     line_end: u8,
@@ -50,42 +44,34 @@ impl Pattern {
             return Err(vec![message.to_owned()]);
         }
         let nodes = read(options, warnings)?;
-        let mut all = Self::of(nodes.clone(), options)?;
-        if all.words.is_some() && (2..=MAX_EACH).contains(&nodes.len()) {
-            let each = nodes.into_iter().map(|node| Self::of(vec![node], options));
-            all.each = each.collect::<Result<_, _>>()?;
-        }
-        Ok(all)
-    }
-
-    fn of(nodes: Vec<Node>, options: &Options) -> Result<Self, Vec<String>> {
-        let hirs = nodes.iter().map(|node| node.hir(options.line_end));
-        let mut hir = Hir::alternation(hirs.collect());
-        if options.whole_lines {
-            hir = Hir::concat(vec![Hir::look(Look::StartLF), hir, Hir::look(Look::EndLF)]);
-        }
-        let build = |kind| automaton(&hir, kind, options.line_end);
-        let has_back_reference = nodes.iter().any(Node::has_back_reference);
+        let candidate = automaton(&nodes, options, MatchKind::LeftmostFirst, End::OfLine)?;
+        let words = (options.whole_words && !options.whole_lines).then(|| Words::new(&nodes));
+        let (groups, plain): (Vec<_>, Vec<_>) =
+            nodes.into_iter().partition(Node::has_back_reference);
+        let groups = groups.into_iter().map(|node| vec![node]);
+        let plain = Some(plain).filter(|nodes| !nodes.is_empty());
+        let matchers = groups
+            .chain(plain)
+            .map(|nodes| Matcher::new(nodes, options));
         Ok(Self {
-            candidate: build(MatchKind::LeftmostFirst)?,
-            longest: build(MatchKind::All)?,
-            is_empty: nodes.is_empty(),
-            each: Vec::new(),
-            backtracker: has_back_reference
-                .then(|| Backtracker::new(nodes, options.whole_lines, options.ignore_case)),
-            words: (options.whole_words && !options.whole_lines).then(|| Words(sets::word())),
+            candidate,
+            matchers: matchers.collect::<Result<_, _>>()?,
+            words,
             line_end: options.line_end,
         })
     }
 
     /// The next line in a block of whole lines, from `at` on, that matches. `at` is where a line starts.
     pub fn next_line(&self, block: &[u8], mut at: usize) -> Option<Range<usize>> {
-        while at < block.len() && !self.is_empty {
-            let found = self.candidate.find(Input::new(block).range(at..))?;
-            if found.start() == block.len() {
+        while at < block.len() && !self.matchers.is_empty() {
+            // Any place in the line will do, so the match may end as early as it can, and need not be followed back to
+            // its start.
+            let input = Input::new(block).range(at..).earliest(true);
+            let place = self.candidate.search_half(&input)?.offset();
+            if place == block.len() {
                 return None; // behind the end of the last line
             }
-            let line = self.line_around(block, found.start());
+            let line = self.line_around(block, place);
             if self.is_exact() || self.find(&block[line.start..line.end - 1], 0).is_some() {
                 return Some(line);
             }
@@ -94,12 +80,13 @@ impl Pattern {
         None
     }
 
-    /// Whether every line with a candidate matches.
-    fn is_exact(&self) -> bool {
-        self.words.is_none() && self.backtracker.is_none()
+    /// Whether every line with a candidate matches, so that none takes long.
+    pub fn is_exact(&self) -> bool {
+        let has_back_reference = |matcher: &Matcher| matcher.backtracker.is_some();
+        self.words.is_none() && !self.matchers.iter().any(has_back_reference)
     }
 
-    /// The line that has the byte at `at`, with what ends it.
+    /// The line in which the byte at `at` is, or which it ends, with what ends it.
     fn line_around(&self, block: &[u8], at: usize) -> Range<usize> {
         let start = memrchr(self.line_end, &block[..at]).map_or(0, |end| end + 1);
         let end = memchr(self.line_end, &block[at..]).map_or(block.len(), |end| at + end + 1);
@@ -107,47 +94,77 @@ impl Pattern {
     }
 
     /// The leftmost match in a line that starts at `from` or later, and of those there the longest.
-    ///
-    /// A match that has to be a word is, as in GNU grep, made shorter until it is one, but not empty; failing that, one
-    /// that starts later is looked for.
     pub fn find(&self, line: &[u8], from: usize) -> Option<Range<usize>> {
-        if self.each.is_empty() {
-            return self.find_any(line, from);
-        }
-        let found = self.each.iter().filter_map(|one| one.find_any(line, from));
+        let find = |matcher: &Matcher| match &self.words {
+            None => matcher.find(line, from),
+            Some(words) => words.find(matcher, line, from),
+        };
+        let found = self.matchers.iter().filter_map(find);
         found.min_by_key(|found| (found.start, Reverse(found.end)))
     }
+}
 
-    fn find_any(&self, line: &[u8], mut from: usize) -> Option<Range<usize>> {
+/// Finds the longest match of some patterns.
+struct Matcher {
+    /// Finds where a match starts.
+    start: Regex,
+    /// Finds the longest from there.
+    longest: Regex,
+    /// The same in a line that is cut off, for words.
+    longest_in_cut: Option<Regex>,
+    /// For a pattern with back-references, of which the others find too much.
+    backtracker: Option<Backtracker>,
+}
+
+/// What a line has behind its last byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    OfLine,
+    /// It is cut off. There `\'` matches, and so does `\>` behind a letter, but `$` does not.
+    Cut,
+}
+
+impl Matcher {
+    fn new(nodes: Vec<Node>, options: &Options) -> Result<Self, Vec<String>> {
+        let build = |kind, end| automaton(&nodes, options, kind, end);
+        let longest_in_cut = match options.whole_words && !options.whole_lines {
+            true => Some(build(MatchKind::All, End::Cut)?),
+            false => None,
+        };
+        Ok(Self {
+            start: build(MatchKind::LeftmostFirst, End::OfLine)?,
+            longest: build(MatchKind::All, End::OfLine)?,
+            longest_in_cut,
+            backtracker: nodes
+                .iter()
+                .any(Node::has_back_reference)
+                .then(|| Backtracker::new(nodes, options.whole_lines, options.ignore_case)),
+        })
+    }
+
+    /// The leftmost match that starts at `from` or later, and of those there the longest.
+    fn find(&self, line: &[u8], mut from: usize) -> Option<Range<usize>> {
         while from <= line.len() {
-            let start = self.candidate.find(Input::new(line).range(from..))?.start();
-            let mut end = self.longest(line, start, line.len());
-            while let Some(found) = end {
-                if self
-                    .words
-                    .as_ref()
-                    .is_none_or(|words| words.is_word(line, start..found))
-                {
-                    return Some(start..found);
-                }
-                if found == start {
-                    break;
-                }
-                let shorter = self.longest(line, start, found - 1);
-                end = shorter.filter(|end| *end > start);
+            let start = self.start.find(Input::new(line).range(from..))?.start();
+            if let Some(end) = self.longest(line, start, End::OfLine) {
+                return Some(start..end);
             }
             from = start + 1;
         }
         None
     }
 
-    /// Where the longest match ends that starts at `start` and ends at `limit` or before.
-    fn longest(&self, line: &[u8], start: usize, limit: usize) -> Option<usize> {
+    /// Where the longest match ends that starts at `start`.
+    fn longest(&self, line: &[u8], start: usize, end: End) -> Option<usize> {
         if let Some(backtracker) = &self.backtracker {
-            return backtracker.longest(line, start, limit);
+            return backtracker.longest(line, start, end);
         }
-        let input = Input::new(line).range(start..limit).anchored(Anchored::Yes);
-        Some(self.longest.find(input)?.end())
+        let longest = match end {
+            End::OfLine => &self.longest,
+            End::Cut => self.longest_in_cut.as_ref()?,
+        };
+        let input = Input::new(line).range(start..).anchored(Anchored::Yes);
+        Some(longest.find(input)?.end())
     }
 }
 
@@ -179,47 +196,25 @@ fn read(options: &Options, warnings: &mut Vec<String>) -> Result<Vec<Node>, Vec<
     }
 }
 
-fn automaton(hir: &Hir, kind: MatchKind, line_end: u8) -> Result<Regex, Vec<String>> {
+fn automaton(
+    nodes: &[Node],
+    options: &Options,
+    kind: MatchKind,
+    end: End,
+) -> Result<Regex, Vec<String>> {
+    let hirs = nodes.iter().map(|node| node.hir(options.line_end, end));
+    let mut hir = Hir::alternation(hirs.collect());
+    if options.whole_lines {
+        hir = Hir::concat(vec![Hir::look(Look::StartLF), hir, Hir::look(Look::EndLF)]);
+    }
     let config = Config::new()
         .match_kind(kind)
         .utf8_empty(false)
-        .line_terminator(line_end)
+        .line_terminator(options.line_end)
         .nfa_size_limit(Some(SIZE_LIMIT))
         .hybrid_cache_capacity(8 << 20);
-    let built = Regex::builder().configure(config).build_from_hir(hir);
+    let built = Regex::builder().configure(config).build_from_hir(&hir);
     built.map_err(|error| vec![error.to_string()])
-}
-
-/// The letters, digits and underscores, of which a match of whole words has none beside it.
-struct Words(ClassUnicode);
-
-impl Words {
-    fn is_word(&self, line: &[u8], part: Range<usize>) -> bool {
-        // The first may begin before the part does: an empty match may stand between the bytes of a character.
-        let before = match part.start {
-            0 => None,
-            start => first_char(&line[start_of_char(line, start - 1)..]),
-        };
-        let behind = first_char(&line[part.end..]);
-        !before.is_some_and(|char| self.contains(char))
-            && !behind.is_some_and(|char| self.contains(char))
-    }
-
-    fn contains(&self, char: char) -> bool {
-        match char.is_ascii() {
-            true => char.is_ascii_alphanumeric() || char == '_',
-            false => sets::contains(&self.0, char),
-        }
-    }
-}
-
-/// Where the character starts that the byte at `at` belongs to.
-fn start_of_char(line: &[u8], at: usize) -> usize {
-    let is_start = |start: &usize| {
-        let length = first_char(&line[*start..]).map_or(0, char::len_utf8);
-        start + length > at
-    };
-    (at.saturating_sub(3)..at).find(is_start).unwrap_or(at)
 }
 
 /// The character that a text begins with, if that is UTF-8.

@@ -28,6 +28,9 @@ impl Chars {
     }
 
     pub fn char(self, char: char) -> Node {
+        if char == char::from(self.line_end) {
+            return self.set(sets::range(char, char));
+        }
         if !self.ignore_case {
             return Node::Char(char);
         }
@@ -250,7 +253,7 @@ impl<'a> Parser<'a> {
             b'b' => look(Look::WordUnicode),
             b'B' => look(Look::WordUnicodeNegate),
             b'`' => look(Look::StartLF),
-            b'\'' => look(Look::EndLF),
+            b'\'' => look(Look::End),
             b'w' => Token::Node(self.chars.set(sets::word())),
             b'W' => Token::Node(self.chars.set(sets::inverse(sets::word()))),
             b's' => Token::Node(self.chars.set(space())),
