@@ -704,13 +704,73 @@ fn every_line_across_block_borders_is_seen_once() {
     assert!(got.stdout.starts_with(text.as_bytes()));
 }
 
-/// With `-w` each of several patterns is made shorter by itself.
 #[test]
-fn words_of_several_patterns_are_looked_for_one_by_one() {
+fn a_line_start_is_found_wherever_a_block_begins() {
+    for pad in 0..6 {
+        // Blocks begin with lines that match, and with others.
+        let lines = (0..30_000).map(|n| format!("{}{}\n", "x".repeat((n + pad) % 5), n % 3));
+        let lines: Vec<String> = lines.collect();
+        let text = lines.concat();
+        let expected = lines.iter().filter(|line| line.starts_with('1')).count();
+        for arguments in [["-c", "^1"], ["-cx", "1"], ["-cx", "^1"], ["-cE", "^1|^1x"]] {
+            let got = feed(Folder::new().grep().args(arguments), text.as_bytes());
+            let stdout = format!("{expected}\n");
+            assert_output(&(arguments, pad), &got, stdout.as_bytes(), b"", 0);
+        }
+    }
+}
+
+/// A string may be made shorter until it is empty, a regular expression not. The line is cut where the match is made
+/// shorter, so that `\'` matches there, but `$` does not.
+#[test]
+fn words_are_made_shorter_as_in_gnu_grep() {
     let folder = Folder::new();
-    for (arguments, stdout, status) in [(["-wcE", " |"], "0\n", 1), (["-wcE", " \n"], "1\n", 0)] {
-        let got = feed(folder.grep().args(arguments), b"a  b\n");
-        assert_output(&arguments, &got, stdout.as_bytes(), b"", status);
+    let cases: &[(&[&str], &str, &str)] = &[
+        (&["-wcE", " |"], "a  b", "0\n"),
+        (&["-wcE", " \n"], "a  b", "1\n"),
+        (&["-wcE", " \n()"], "a  b", "0\n"),
+        (&["-wcE", " \n[x]"], "a  b", "0\n"),
+        (&["-wci", "-e-\n"], "a--b", "1\n"),
+        (&["-wo", r"a\'\|a-"], "a-b", "a\n"),
+        (&["-wo", r"a$\|a-"], "a-b", ""),
+        (&["-wo", r"a\>\|a-"], "a-b", "a\n"),
+        (&["-woE", "(a|a-)\\1?"], "a-ab", "a\n"),
+        (&["-woE", "(-)\\1+|a-*"], "a--b", "a-\n"),
+    ];
+    for (arguments, line, stdout) in cases {
+        let got = feed(folder.grep().args(*arguments), line.as_bytes());
+        let status = i32::from(["", "0\n"].contains(stdout));
+        assert_output(&(arguments, line), &got, stdout.as_bytes(), b"", status);
+    }
+}
+
+/// GNU grep 3.8 prints only `x`, and no line.
+#[test]
+fn words_are_found_that_gnu_grep_loses() {
+    let folder = Folder::new();
+    let cases: &[(&[&str], &str, &str)] = &[
+        (&["-owE", "x|a+-?"], "x a-b", "x\na\n"),
+        (&["-wE", r"(\<a*){,2}"], "b-", "b-\n"),
+    ];
+    for (arguments, line, stdout) in cases {
+        let got = feed(folder.grep().args(*arguments), line.as_bytes());
+        assert_output(&(arguments, line), &got, stdout.as_bytes(), b"", 0);
+    }
+}
+
+/// GNU grep makes room for one more than the length of the file.
+#[test]
+fn numbers_line_up_with_the_length_of_the_file() {
+    let folder = Folder::new();
+    folder.write("nine", "foo\nbar\n\n");
+    folder.write("eight", "foo\nbar\n");
+    for (arguments, stdout) in [
+        (["-Tn", "foo", "nine"], " 1:\tfoo\n"),
+        (["-Tn", "foo", "eight"], "1:\tfoo\n"),
+        (["-Tb", "foo", "nine"], "0:\tfoo\n"),
+    ] {
+        let got = folder.run(&arguments);
+        assert_output(&arguments, &got, stdout.as_bytes(), b"", 0);
     }
 }
 
@@ -722,7 +782,7 @@ fn a_line_longer_than_the_bound_is_told_and_the_other_files_searched() {
     long.extend_from_slice(b" foo\nfoo 3\n");
     folder.write("long", long);
     folder.write("z", "foo z\n");
-    let stderr = b"grep: long: line 2 is longer than 200000 bytes (--max-line)\n";
+    let stderr = b"grep: long: the line at byte 6 is longer than 200000 bytes (--max-line)\n";
     let got = folder.run(&["--max-line=200000", "-n", "foo", "long", "z"]);
     assert_output(&"bound", &got, b"long:1:foo 1\nz:1:foo z\n", stderr, 2);
     for size in ["600000", "1M", "1G"] {
@@ -854,6 +914,23 @@ fn a_line_is_printed_at_once_if_asked() {
 #[test]
 fn max_count_leaves_standard_input_behind_the_last_selected_line() {
     let folder = fixture();
+    let content = fs::read(folder.path("nul")).unwrap();
+    let behind_first = &content[b"x\0foo\n".len()..];
+    let binary: [(&[&str], &[u8]); 4] = [
+        (&["-m1", "foo"], behind_first),
+        // What is told is told, so it is as if all had been read.
+        (&["-m2", "foo"], b""),
+        (&["-vm2", "o"], b""),
+        (&["foo"], b""),
+    ];
+    for (arguments, rest) in binary {
+        let mut file = File::open(folder.path("nul")).unwrap();
+        let stdin = file.try_clone().unwrap();
+        folder.grep().args(arguments).stdin(stdin).output().unwrap();
+        let mut left = Vec::new();
+        file.read_to_end(&mut left).unwrap();
+        assert_eq!(left, rest, "{arguments:?}");
+    }
     for (arguments, rest) in [
         (&["-m1", "foo"][..], "bar\nFoo2\n"),
         (&["-cm2", "o"], ""),

@@ -28,7 +28,7 @@ pub struct Block {
     lines: usize,
     /// Where the first byte stands in the file.
     pub offset: u64,
-    /// How many lines are before it in the file.
+    /// How many lines are before it in the file, if they are counted.
     pub lines_before: u64,
     /// Whether a NUL is in it or was in an earlier one of its file.
     pub is_binary: bool,
@@ -48,6 +48,7 @@ pub struct Input {
     /// How much of the file has been read.
     read: u64,
     line_end: u8,
+    counts_lines: bool,
     looks_for_nul: bool,
     skips_binary: bool,
     max_line: usize,
@@ -61,6 +62,7 @@ impl Input {
             is_at_end: false,
             read: 0,
             line_end: options.line_end,
+            counts_lines: options.line_number,
             looks_for_nul: options.binary != Binary::Print && options.line_end != b'\0',
             skips_binary: options.binary == Binary::Skip,
             max_line: options.max_line,
@@ -91,9 +93,11 @@ impl Input {
     /// The next lines, lent until the next call.
     pub fn next_block(&mut self) -> io::Result<Option<&Rc<Block>>> {
         let unended = self.block.lines..self.block.bytes.len();
-        let line_end = self.line_end;
+        let (line_end, counts_lines) = (self.line_end, self.counts_lines);
         let block = fresh(&mut self.block, unended.len() + BLOCK);
-        block.lines_before += memchr_iter(line_end, block.lines()).count() as u64;
+        if counts_lines {
+            block.lines_before += memchr_iter(line_end, block.lines()).count() as u64;
+        }
         block.offset += unended.start as u64;
         block.bytes.copy_within(unended.clone(), 0);
         block.bytes.truncate(unended.len());
@@ -106,8 +110,7 @@ impl Input {
                 break;
             }
             if block.bytes.len() > self.max_line {
-                let number = block.lines_before + 1;
-                return Err(io::Error::other(LineTooLong(number, self.max_line)));
+                return Err(io::Error::other(LineTooLong(block.offset, self.max_line)));
             }
         }
         let block = fresh(&mut self.block, 0);
@@ -180,14 +183,17 @@ fn fresh(block: &mut Rc<Block>, capacity: usize) -> &mut Block {
     Rc::get_mut(block).expect("a block that was made just now is not shared")
 }
 
-/// A line, by its number, is longer than it may be.
+/// The line that starts at an offset is longer than it may be.
 #[derive(Debug)]
 struct LineTooLong(u64, usize);
 
 impl fmt::Display for LineTooLong {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self(number, bound) = self;
-        write!(f, "line {number} is longer than {bound} bytes (--max-line)")
+        let Self(offset, bound) = self;
+        write!(
+            f,
+            "the line at byte {offset} is longer than {bound} bytes (--max-line)"
+        )
     }
 }
 

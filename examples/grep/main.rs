@@ -29,6 +29,7 @@
 //! - there is no `-P`; `--help` and `--version` are its own, and so are `--max-line` and `--gitignore`;
 //! - `-o` shows the second word of a line, too, if only a shorter part of a match is a word (`x|a+-?` in `x a-b`);
 //! - in `(\\<a*){,2}` an interval does not forget that the group need not be there;
+//! - a backslash at the end of a pattern is refused also behind other patterns;
 //! - of a pipe with a binary file it reads no more than it needs;
 //! - a back-reference that takes more than 20 million steps for one start is taken for no match.
 //!
@@ -187,6 +188,7 @@ impl Search<'_> {
         let search = stages::Search {
             pattern: self.pattern.clone(),
             inverts: options.invert_match,
+            counts: options.mode == Mode::Count && limit.is_none(),
             sends_passed: prints && before + after > 0,
             line_end: options.line_end,
         };
@@ -218,7 +220,10 @@ impl Search<'_> {
     fn source(&self, file: &File) -> Source {
         let number_width = match self.input.metadata() {
             _ if !self.options.initial_tab => 0,
-            Ok(metadata) if metadata.is_file() => metadata.len().to_string().len(),
+            Ok(metadata) if metadata.is_file() => {
+                let last = metadata.len() + u64::from(self.options.line_number);
+                last.to_string().len()
+            }
             _ => i64::MAX.to_string().len(),
         };
         Source {

@@ -32,6 +32,8 @@ pub struct Run {
     pub end: usize,
     pub kind: Kind,
     pub line_end: u8,
+    /// How many lines they are, if somebody has counted. If only that is asked for, they need not follow each other.
+    counted: Option<u64>,
 }
 
 impl Run {
@@ -47,7 +49,8 @@ impl Run {
 
     /// How many lines they are.
     pub fn count(&self) -> u64 {
-        memchr_iter(self.line_end, self.bytes()).count() as u64
+        let count = || memchr_iter(self.line_end, self.bytes()).count() as u64;
+        self.counted.unwrap_or_else(count)
     }
 
     /// Takes away the first lines, up to `limit`, and returns them and how many they are.
@@ -56,6 +59,7 @@ impl Run {
         let (length, count) = ends.by_ref().last().map_or((0, 0), |(end, n)| (end + 1, n));
         let mut first = self.clone();
         first.end = self.start + length;
+        (first.counted, self.counted) = (Some(count), None);
         self.start = first.end;
         (first, count)
     }
@@ -69,6 +73,7 @@ impl Run {
             count += 1;
         }
         self.start = start;
+        self.counted = Some(count);
         count
     }
 }
@@ -105,6 +110,8 @@ pub struct Search {
     pub inverts: bool,
     /// Whether somebody wants to see the other lines too.
     pub sends_passed: bool,
+    /// Whether somebody only wants to know how many lines are selected.
+    pub counts: bool,
     pub line_end: u8,
 }
 
@@ -134,19 +141,29 @@ impl Search {
             end: 0,
             kind: others,
             line_end: self.line_end,
+            counted: None,
         };
-        let mut send = |start, end, kind| {
-            (run.start, run.end, run.kind) = (start, end, kind);
+        let lines = block.lines();
+        if self.counts {
+            let count = self.pattern.count_lines(lines);
+            (run.end, run.kind) = (lines.len(), Kind::Selected);
+            run.counted = Some(match self.inverts {
+                false => count,
+                true => run.count() - count,
+            });
+            return target.send(&run).ok();
+        }
+        let mut send = |start, end, kind, counted| {
+            (run.start, run.end, run.kind, run.counted) = (start, end, kind, counted);
             let is_wanted = kind == Kind::Selected || self.sends_passed;
             match start == end || !is_wanted {
                 true => Some(()),
                 false => target.send(&run).ok(),
             }
         };
-        let lines = block.lines();
         // Lines that match one behind the other go together, unless the next may take long to find.
         let is_fast = self.pattern.is_exact();
-        let mut found = 0..0;
+        let (mut found, mut count) = (0..0, 0);
         while found.end < lines.len() {
             let line = self
                 .pattern
@@ -154,13 +171,14 @@ impl Search {
                 .unwrap_or(lines.len()..lines.len());
             if is_fast && line.start == found.end && !line.is_empty() {
                 found.end = line.end;
+                count += 1;
                 continue;
             }
-            send(found.start, found.end, matching)?;
-            send(found.end, line.start, others)?;
-            found = line;
+            send(found.start, found.end, matching, Some(count))?;
+            send(found.end, line.start, others, None)?;
+            (found, count) = (line, 1);
         }
-        send(found.start, found.end, matching)
+        send(found.start, found.end, matching, Some(count))
     }
 }
 

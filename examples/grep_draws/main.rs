@@ -11,10 +11,11 @@
 //! What is not drawn, since the two differ: ranges of letters beyond ASCII, which glibc's C.UTF-8 refuses; a repetition of
 //! an anchor, or an interval where an extended expression begins, of which GNU grep selects other lines than `-o` shows;
 //! borders of words, and context, with bytes that are not UTF-8 (see `files.rs`); `-o` with both `-w` and `-x`, where
-//! it prints line ends twice; with `-w` and `-o` or `--color`, patterns whose matches are of several lengths, of which
-//! it makes those behind the first of a line too short; an interval of a group with a border of a word, in which glibc does
-//! not see that there may be none; a negative `-m` with context; `--help` and `--version`. Directories are searched in the order
-//! of names here, and in the system's there, so with `-r` the lines are compared sorted, and without separators.
+//! it prints line ends twice; with `-w` and `-o` or `--color`, patterns whose matches are of several lengths, of which it
+//! makes those behind the first of a line too short; an interval of a group with a border of a word, in which glibc does
+//! not see that there may be none; a backslash that ends the last of several patterns, which it refuses only sometimes; a
+//! negative `-m` with context; `--help` and `--version`. Directories are searched in the order of names here, and in the
+//! system's there, so with `-r` the lines are compared sorted, and without separators.
 //!
 //! Exit status: 0 if there was no difference, 1 if there was, 2 for a wrong command line, 3 if there is no GNU grep.
 //!

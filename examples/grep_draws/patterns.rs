@@ -23,6 +23,10 @@ pub fn patterns(draw: &mut Draw, syntax: Syntax, is_valid: bool) -> Vec<u8> {
     while draw.once_in(6) {
         patterns.push(b'\n');
         patterns.extend(pattern(draw, syntax, is_valid));
+        // At the end of the last of several strings, GNU grep takes it for itself.
+        if patterns.ends_with(b"\\") {
+            patterns.pop();
+        }
     }
     patterns
 }

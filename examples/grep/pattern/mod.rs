@@ -7,11 +7,12 @@ mod parse;
 mod sets;
 mod words;
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::ops::Range;
 
 use memchr::{memchr, memrchr};
-use regex_automata::meta::{Config, Regex};
+use regex_automata::meta::{Cache, Config, Regex};
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::{Hir, Look};
 
@@ -29,6 +30,10 @@ const SIZE_LIMIT: usize = 1 << 28;
 pub struct Pattern {
     /// Finds where a line may match: in a block of lines, its match lies in such a line.
     candidate: Regex,
+    /// If all matches start where a line does: the same behind the end of the line before. That is searched for faster,
+    /// since it often begins with a string.
+    behind_end: Option<Regex>,
+    cache: RefCell<Cache>,
     /// As GNU grep has them: one for all patterns without back-references, and one for each other.
     matchers: Vec<Matcher>,
     /// If a match has to be a word.
@@ -45,6 +50,8 @@ impl Pattern {
         }
         let nodes = read(options, warnings)?;
         let candidate = automaton(&nodes, options, MatchKind::LeftmostFirst, End::OfLine)?;
+        let behind_end = behind_end(&nodes, options)?;
+        let cache = behind_end.as_ref().unwrap_or(&candidate).create_cache();
         let words = (options.whole_words && !options.whole_lines).then(|| Words::new(&nodes));
         let (groups, plain): (Vec<_>, Vec<_>) =
             nodes.into_iter().partition(Node::has_back_reference);
@@ -55,6 +62,8 @@ impl Pattern {
             .map(|nodes| Matcher::new(nodes, options));
         Ok(Self {
             candidate,
+            behind_end,
+            cache: cache.into(),
             matchers: matchers.collect::<Result<_, _>>()?,
             words,
             line_end: options.line_end,
@@ -64,10 +73,7 @@ impl Pattern {
     /// The next line in a block of whole lines, from `at` on, that matches. `at` is where a line starts.
     pub fn next_line(&self, block: &[u8], mut at: usize) -> Option<Range<usize>> {
         while at < block.len() && !self.matchers.is_empty() {
-            // Any place in the line will do, so the match may end as early as it can, and need not be followed back to
-            // its start.
-            let input = Input::new(block).range(at..).earliest(true);
-            let place = self.candidate.search_half(&input)?.offset();
+            let place = self.candidate(block, at)?;
             if place == block.len() {
                 return None; // behind the end of the last line
             }
@@ -80,17 +86,63 @@ impl Pattern {
         None
     }
 
+    /// How many lines of a block match.
+    pub fn count_lines(&self, block: &[u8]) -> u64 {
+        let (mut count, mut at) = (0, 0);
+        if !self.is_exact() {
+            while let Some(line) = self.next_line(block, at) {
+                (count, at) = (count + 1, line.end);
+            }
+            return count;
+        }
+        // Where the lines start makes no difference.
+        while at < block.len() && !self.matchers.is_empty() {
+            match self.candidate(block, at) {
+                Some(place) if place < block.len() => at = self.line_end_behind(block, place),
+                _ => break,
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// A place in the next line, from `at` on, that may match. So a match may end as early as it can, and need not be
+    /// followed back to its start.
+    fn candidate(&self, block: &[u8], at: usize) -> Option<usize> {
+        let cache = &mut self.cache.borrow_mut();
+        let input = Input::new(block).earliest(true);
+        let Some(behind_end) = &self.behind_end else {
+            let found = self.candidate.search_half_with(cache, &input.range(at..));
+            return Some(found?.offset());
+        };
+        let mut end = at.saturating_sub(1);
+        if at == 0 {
+            end = memchr(self.line_end, block)?;
+            let first = self.candidate.search_half(&input.clone().range(..end));
+            if let Some(found) = first {
+                return Some(found.offset());
+            }
+        }
+        let found = behind_end.search_half_with(cache, &input.range(end..));
+        Some(found?.offset())
+    }
+
     /// Whether every line with a candidate matches, so that none takes long.
     pub fn is_exact(&self) -> bool {
         let has_back_reference = |matcher: &Matcher| matcher.backtracker.is_some();
         self.words.is_none() && !self.matchers.iter().any(has_back_reference)
     }
 
-    /// The line in which the byte at `at` is, or which it ends, with what ends it.
-    fn line_around(&self, block: &[u8], at: usize) -> Range<usize> {
-        let start = memrchr(self.line_end, &block[..at]).map_or(0, |end| end + 1);
-        let end = memchr(self.line_end, &block[at..]).map_or(block.len(), |end| at + end + 1);
-        start..end
+    /// The line in which the byte at `place` is, or which it ends, with what ends it.
+    fn line_around(&self, block: &[u8], place: usize) -> Range<usize> {
+        let start = memrchr(self.line_end, &block[..place]).map_or(0, |end| end + 1);
+        start..self.line_end_behind(block, place)
+    }
+
+    /// Where the line ends in which the byte at `place` is, or which it ends.
+    fn line_end_behind(&self, block: &[u8], place: usize) -> usize {
+        let end = memchr(self.line_end, &block[place..]);
+        end.map_or(block.len(), |end| place + end + 1)
     }
 
     /// The leftmost match in a line that starts at `from` or later, and of those there the longest.
@@ -196,6 +248,27 @@ fn read(options: &Options, warnings: &mut Vec<String>) -> Result<Vec<Node>, Vec<
     }
 }
 
+/// The automaton that finds a match together with the end of the line before, if all matches start behind one.
+fn behind_end(nodes: &[Node], options: &Options) -> Result<Option<Regex>, Vec<String>> {
+    let line_end = || Hir::literal([options.line_end]);
+    let hir = |node: &Node| node.hir(options.line_end, End::OfLine);
+    let hir = match options.whole_lines {
+        true => {
+            let lines = Hir::alternation(nodes.iter().map(hir).collect());
+            Some(Hir::concat(vec![line_end(), lines, Hir::look(Look::EndLF)]))
+        }
+        false => {
+            let behind = nodes.iter().map(|node| {
+                let rest = hir(&node.behind_line_start()?);
+                Some(Hir::concat(vec![line_end(), rest]))
+            });
+            behind.collect::<Option<_>>().map(Hir::alternation)
+        }
+    };
+    hir.map(|hir| build(&hir, options, MatchKind::LeftmostFirst))
+        .transpose()
+}
+
 fn automaton(
     nodes: &[Node],
     options: &Options,
@@ -207,13 +280,17 @@ fn automaton(
     if options.whole_lines {
         hir = Hir::concat(vec![Hir::look(Look::StartLF), hir, Hir::look(Look::EndLF)]);
     }
+    build(&hir, options, kind)
+}
+
+fn build(hir: &Hir, options: &Options, kind: MatchKind) -> Result<Regex, Vec<String>> {
     let config = Config::new()
         .match_kind(kind)
         .utf8_empty(false)
         .line_terminator(options.line_end)
         .nfa_size_limit(Some(SIZE_LIMIT))
         .hybrid_cache_capacity(8 << 20);
-    let built = Regex::builder().configure(config).build_from_hir(&hir);
+    let built = Regex::builder().configure(config).build_from_hir(hir);
     built.map_err(|error| vec![error.to_string()])
 }
 

@@ -45,6 +45,17 @@ impl Node {
         }
     }
 
+    /// What follows the `^` that it begins with.
+    pub fn behind_line_start(&self) -> Option<Node> {
+        match self {
+            Node::Concat(nodes) => match &nodes[..] {
+                [Node::Look(Look::StartLF), rest @ ..] => Some(Node::Concat(rest.to_vec())),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether it is a string, each character of which has at most two cases in ASCII.
     pub fn is_string(&self) -> bool {
         match self {
