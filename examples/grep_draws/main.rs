@@ -13,9 +13,10 @@
 //! borders of words, and context, with bytes that are not UTF-8 (see `files.rs`); `-o` with both `-w` and `-x`, where
 //! it prints line ends twice; with `-w` and `-o` or `--color`, patterns whose matches are of several lengths, of which it
 //! makes those behind the first of a line too short; an interval of a group with a border of a word, in which glibc does
-//! not see that there may be none; a backslash that ends the last of several patterns, which it refuses only sometimes; a
-//! negative `-m` with context; `--help` and `--version`. Directories are searched in the order of names here, and in the
-//! system's there, so with `-r` the lines are compared sorted, and without separators.
+//! not see that there may be none; `-z` with an anchor and a group, which only one of GNU grep's two matchers finds behind
+//! a `\n`; a backslash that ends the last of several patterns, which it refuses only sometimes; a negative `-m` with
+//! context; `--help` and `--version`. Directories are searched in the order of names here, and in the system's there, so
+//! with `-r` the lines are compared sorted, and without separators.
 //!
 //! Exit status: 0 if there was no difference, 1 if there was, 2 for a wrong command line, 3 if there is no GNU grep.
 //!

@@ -29,11 +29,25 @@ pub fn command_line(draw: &mut Draw, kind: Kind) -> CommandLine {
         line.add_option(draw);
     }
     line.add_patterns(draw, syntax);
+    if line.has_anchor_in_group() {
+        // With `-z`, one of GNU grep's two matchers finds it behind a `\n`, and the other does not.
+        let is_null_data = |option: &OsString| option == "-z" || option == "--null-data";
+        line.arguments.retain(|option| !is_null_data(option));
+    }
     line.add_operands(draw);
     line
 }
 
 impl CommandLine {
+    fn has_anchor_in_group(&self) -> bool {
+        let arguments = self
+            .arguments
+            .iter()
+            .map(|argument| argument.as_encoded_bytes());
+        let mut texts = arguments.chain(self.patterns_file.as_deref());
+        texts.any(|text| text.contains(&b'(') && text.iter().any(|byte| b"^$".contains(byte)))
+    }
+
     fn push(&mut self, argument: impl Into<OsString>) {
         self.arguments.push(argument.into());
     }
