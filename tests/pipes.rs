@@ -38,6 +38,22 @@ impl fmt::Display for Bad {
 
 impl std::error::Error for Bad {}
 
+/// An error with a cause.
+#[derive(Debug)]
+struct Outer(Bad);
+
+impl fmt::Display for Outer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("outer")
+    }
+}
+
+impl std::error::Error for Outer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
 fn numbers(trace: &Trace) -> Source<i32> {
     let trace = trace.clone();
     source(move |out: &mut Sender<i32>| {
@@ -236,18 +252,6 @@ fn a_failing_stage_ends_both_sides_and_its_error_comes_out() {
 
 #[test]
 fn a_failing_sink_ends_the_stages_and_its_error_comes_out_with_its_cause() {
-    #[derive(Debug)]
-    struct Outer(Bad);
-    impl fmt::Display for Outer {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("outer")
-        }
-    }
-    impl std::error::Error for Outer {
-        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-            Some(&self.0)
-        }
-    }
     let trace = Trace::default();
     let fails = sink(|items: &mut Receiver<i32>| {
         items.recv();
@@ -764,18 +768,6 @@ fn a_pull_that_has_panicked_does_not_pass_for_one_that_has_ended() {
 
 #[test]
 fn an_exception_shows_its_message_and_its_causes() {
-    #[derive(Debug)]
-    struct Outer(Bad);
-    impl fmt::Display for Outer {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("outer")
-        }
-    }
-    impl std::error::Error for Outer {
-        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-            Some(&self.0)
-        }
-    }
     let error = Exception::from(Outer(Bad("inner")));
     assert_eq!(format!("{error:?}"), "outer\n  caused by: inner");
     assert!(format!("{error:#?}").contains("Outer"));
