@@ -187,6 +187,10 @@ impl<T: Item + ?Sized> Port for SinkPort<'_, '_, T> {
 
     fn intrude(&self) {
         if let Ok(mut receiver) = self.receiver.try_borrow_mut() {
+            if thread::panicking() {
+                // It is reported, and returns, unless there is nothing to wait for.
+                ledger(|ledger| ledger.panics.provoke());
+            }
             assert!(receiver.recv().is_none());
             self.nothings.set(self.nothings.get() + 1);
         }
