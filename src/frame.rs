@@ -273,7 +273,8 @@ impl<Y, S, T> Handle<Y, S, T> {
     ///
     /// Its only owner waits, so that nobody can see that its state does not become [`State::Running`]. But who owns it
     /// may be a thread-local, which is dropped where it is when the body calls `process::exit`: [`unwind`](Self::unwind)
-    /// and `drop` therefore look whether the body is running, which is rare, so that there is nothing to write here.
+    /// and `drop` therefore look whether the body is running, which is rare, so that there is nothing to write here. (What a
+    /// destructor there resumes or closes itself is a gap that the README names.)
     #[inline(always)]
     fn advance_with(&self, word: Word) -> Turn<Y, T> {
         let root = self.channel();

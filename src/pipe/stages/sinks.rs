@@ -97,15 +97,7 @@ where
     T: ?Sized + AsRef<[u8]> + 'static,
     W: Write + 'static,
 {
-    Builder::named("write").sink(move |items: &mut Receiver<T>| {
-        let mut writer = writer;
-        while let Some(item) = items.recv() {
-            writer.write_all(item.as_ref())?;
-            writer.write_all(b"\n")?;
-        }
-        writer.flush()?;
-        Ok(writer)
-    })
+    write_with("write", writer, b"\n")
 }
 
 /// Writes each item as it is, without a `\n`: blocks, or what was compressed. Otherwise as [`write()`].
@@ -114,10 +106,24 @@ where
     T: ?Sized + AsRef<[u8]> + 'static,
     W: Write + 'static,
 {
-    Builder::named("write_raw").sink(move |items: &mut Receiver<T>| {
+    write_with("write_raw", writer, b"")
+}
+
+/// Writes each item, and `end` behind it.
+fn write_with<T, W>(
+    name: &'static str,
+    writer: W,
+    end: &'static [u8],
+) -> Sink<T, Result<W, Exception>>
+where
+    T: ?Sized + AsRef<[u8]> + 'static,
+    W: Write + 'static,
+{
+    Builder::named(name).sink(move |items: &mut Receiver<T>| {
         let mut writer = writer;
         while let Some(item) = items.recv() {
             writer.write_all(item.as_ref())?;
+            writer.write_all(end)?;
         }
         writer.flush()?;
         Ok(writer)
