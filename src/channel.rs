@@ -19,7 +19,7 @@ use std::ptr::{self, NonNull};
 
 use crate::exception::Exception;
 use crate::switch::{Inside, NOTHING, NotCurrent, Report, Switch, Word, pack, unpack};
-use crate::unwind::unwind;
+use crate::unwind::{unwind, unwind_several};
 
 /// Where a generator or coroutine is in its life, as CPython's `inspect.getgeneratorstate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -254,6 +254,40 @@ impl<Y, S> Port<Y, S> {
             sub.state.set(State::Suspended);
         }
         Ok(Some(self.woken_otherwise()))
+    }
+}
+
+impl Port<(), ()> {
+    /// Suspends this body, a fiber's, together with the coroutines that it has resumed and in one of which the caller may
+    /// be.
+    ///
+    /// # Safety
+    ///
+    /// As [`Inside::suspend_from_above`].
+    #[inline]
+    pub(crate) unsafe fn park(&self) {
+        // SAFETY: as our caller promises.
+        unsafe { self.inside.suspend_from_above(NOTHING) };
+    }
+
+    /// Unwinds a fiber's body by force, together with the coroutines that it has resumed and in one of which the caller may
+    /// be. If that would abort the process, or `may_unwind` is false, it is stuck: it is suspended and never resumed again.
+    ///
+    /// # Safety
+    ///
+    /// As [`Inside::suspend_from_above`]. Whoever has resumed it looks at the report.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn unwind_from_above(&self, may_unwind: bool) {
+        let switch = &self.channel().switch;
+        if may_unwind {
+            unwind_several(switch.bounds());
+        }
+        switch.set_report(Report::Stuck);
+        loop {
+            // SAFETY: as our caller promises.
+            unsafe { self.inside.suspend_from_above(NOTHING) };
+        }
     }
 }
 

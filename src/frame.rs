@@ -428,7 +428,7 @@ impl<Y, S, T> Handle<Y, S, T> {
     }
 
     /// Gives up a suspended one. `drop` keeps its frame and its stack.
-    fn leak(&self, reason: Reason) {
+    pub(crate) fn leak(&self, reason: Reason) {
         self.channel().state.set(State::Closed);
         report(self.name(), reason);
     }
@@ -438,11 +438,38 @@ impl<Y, S, T> Handle<Y, S, T> {
         if self.state() != State::Suspended {
             return self.close();
         }
+        self.end_with(|| self.unwind_waiting());
+    }
+
+    /// Has `wake` bring a suspended one to its end, unless its thread ends. If that fails, it is reported and leaked.
+    pub(crate) fn end_with(&self, wake: impl FnOnce() -> bool) {
         let bounds = self.channel().switch.bounds();
-        match frames::wake_to_drop(bounds, || self.unwind_waiting()) {
+        match frames::wake_to_drop(bounds, wake) {
             Ok(true) => {}
             Ok(false) | Err(Obstacle::Runs) => self.leak(Reason::Leaked),
             Err(Obstacle::ThreadEnds) => self.leak(Reason::ThreadEnds),
+        }
+    }
+}
+
+impl<T> Handle<(), (), T> {
+    /// Resumes a suspended one for the last time. `None` if it has got stuck on the way to its end.
+    pub(crate) fn resume_to_end(&self) -> Option<Outcome<T>> {
+        let root = self.channel();
+        root.state.set(State::Running);
+        // SAFETY: it was suspended.
+        unsafe { root.switch.resume(NOTHING) };
+        match root.switch.take_report() {
+            Report::Finished => {
+                root.state.set(State::Closed);
+                // SAFETY: it has just finished.
+                unsafe { root.switch.release() };
+                Some(self.take_outcome())
+            }
+            Report::Stuck => None,
+            Report::Yielded | Report::Delegated => {
+                unreachable!("a fiber that has to come to its end does not wait")
+            }
         }
     }
 }

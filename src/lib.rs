@@ -2,16 +2,20 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 #![warn(missing_docs, unreachable_pub)]
 
+mod await_;
 mod builder;
+mod cancelled;
 mod channel;
 mod co;
 mod coroutine;
 mod exception;
+mod fiber;
 mod frame;
 mod frames;
 mod generator;
 pub mod pipe;
 mod protocol;
+mod scope;
 mod scoped;
 mod shared;
 mod stack;
@@ -19,11 +23,14 @@ mod switch;
 mod unraisable;
 mod unwind;
 
+pub use await_::await_;
 pub use builder::Builder;
+pub use cancelled::Cancelled;
 pub use channel::State;
 pub use co::{Co, Delegate, MaybeNothing};
 pub use coroutine::{Coroutine, coroutine};
 pub use exception::{Exception, ProtocolError, Raised};
+pub use fiber::{Fiber, fiber};
 pub use generator::{Generator, Yielder, generator};
 pub use protocol::Step;
 pub use scoped::{Scoped, scoped};

@@ -234,6 +234,20 @@ impl Inside {
         Ok(unsafe { (*self.yielder).suspend(word) })
     }
 
+    /// [`suspend`](Self::suspend) from any stack: the whole chain of coroutines from this one to the caller is left where it
+    /// is, and gone on with by the next resume.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine runs, and the caller runs on its stack or on that of a coroutine that was resumed from there, directly
+    /// or through others, and has not suspended since.
+    #[inline(always)]
+    pub(crate) unsafe fn suspend_from_above(&self, word: Word) {
+        // SAFETY: the coroutine runs, says our caller, so whoever has resumed it waits, and the yielder is at the top of its
+        // stack. The next resume continues here: each of the coroutines in between finds its own resumer where it left it.
+        unsafe { (*self.yielder).suspend(word) };
+    }
+
     /// Whether the caller runs on this coroutine's stack.
     #[inline(always)]
     pub(crate) fn is_current(&self) -> bool {

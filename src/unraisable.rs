@@ -27,6 +27,8 @@ pub enum Reason {
     Exception(Exception),
     /// The body yielded instead of finishing. It is then unwound by force: destructors run, no further code does.
     IgnoredExit,
+    /// The body of a fiber tried to wait again and again after it was cancelled. It is then unwound by force.
+    IgnoredCancel,
     /// The body, a destructor in it or one of its captures panicked.
     Panic(Box<dyn Any + Send>),
     /// The body could not be unwound, so its stack and all that lives on it are never freed.
@@ -58,6 +60,7 @@ impl fmt::Display for Unraisable<'_> {
         match &self.reason {
             Reason::Exception(exception) => write!(f, "it raised: {exception}"),
             Reason::IgnoredExit => f.write_str("it ignored GeneratorExit"),
+            Reason::IgnoredCancel => f.write_str("it ignored its cancellation"),
             Reason::Panic(payload) => write!(f, "it panicked: {}", message(&**payload)),
             Reason::Leaked => f.write_str("it could not be unwound, its stack is leaked"),
             Reason::ThreadEnds => {

@@ -25,9 +25,13 @@
 //! Where there are no such tables (Windows, 32-bit ARM) only 4 and 5 are noticed.
 
 use crate::frames::VISIBLE;
+use crate::stack::bytes_left;
 
 /// The payload of the panic that unwinds a body by force.
 pub(crate) struct ForcedUnwind;
+
+/// Bytes of stack.
+const NEEDED: usize = 8 * 1024;
 
 /// Unwinds up to the nearest `catch_unwind` with a [`ForcedUnwind`], or returns if that would abort the process.
 ///
@@ -35,12 +39,27 @@ pub(crate) struct ForcedUnwind;
 #[cold]
 #[inline(never)]
 pub(crate) fn unwind(stack_left: usize) {
-    const NEEDED: usize = 8 * 1024;
     // Lies in this function's frame, which is how the walk knows that frame and the ones it called.
     let marker = 0u8;
     if !cfg!(panic = "abort")
         && stack_left >= NEEDED
         && (!VISIBLE || tables::reach_a_catch(&marker))
+    {
+        std::panic::resume_unwind(Box::new(ForcedUnwind));
+    }
+}
+
+/// [`unwind`]s the body on the stack between these addresses from within a coroutine that was resumed from there, directly or
+/// through others: all of them, as each hands the panic to its resumer.
+///
+/// A `catch_unwind` on the way does not count: what lies beyond it has to be able to be unwound too.
+#[cold]
+#[inline(never)]
+pub(crate) fn unwind_several(bounds: (usize, usize)) {
+    let marker = 0u8;
+    if !cfg!(panic = "abort")
+        && bytes_left(std::ptr::from_ref(&marker) as usize).is_none_or(|left| left >= NEEDED)
+        && (!VISIBLE || tables::pass_all(&marker, bounds))
     {
         std::panic::resume_unwind(Box::new(ForcedUnwind));
     }
@@ -73,6 +92,37 @@ mod tables {
             action == Action::Pass
         });
         action == Action::Catch
+    }
+
+    /// Whether every frame can be unwound, from the caller of the one with the marker to the root of the stack between these
+    /// addresses.
+    ///
+    /// Between two stacks there are two frames of the switch library: one that calls the body, of which the table says that
+    /// nothing may leave it (nothing does: every body catches what is unwound), and one that the unwinder steps over to the
+    /// other stack. That last one is the same function for all of them.
+    pub(super) fn pass_all(marker: &u8, (limit, top): (usize, usize)) -> bool {
+        let marker = std::ptr::from_ref(marker) as usize;
+        let mut frames = Vec::new();
+        let (mut in_callers, mut on_stack) = (false, false);
+        outwards(|frame| {
+            if in_callers {
+                // SAFETY: the table is the one of the frame's function, which the compiler wrote.
+                frames.push((frame.function(), unsafe { action_at(frame) }));
+            } else {
+                in_callers = frame.end() > marker;
+            }
+            let was_on_stack = on_stack;
+            on_stack = (limit..=top).contains(&frame.end());
+            on_stack || !was_on_stack
+        });
+        let Some(&(between, _)) = frames.last() else {
+            return false;
+        };
+        let callers = frames[1..].iter().map(|(function, _)| *function);
+        frames
+            .iter()
+            .zip(callers)
+            .all(|((_, action), caller)| *action != Action::Terminate || caller == between)
     }
 
     /// # Safety

@@ -18,6 +18,7 @@ const MODULES: &[&str] = &[
     "stack",
     "frames",
     "unwind",
+    "cancelled",
     "exception",
     "unraisable",
     // 1
@@ -33,6 +34,9 @@ const MODULES: &[&str] = &[
     "coroutine",
     "shared",
     // 3
+    "scope",
+    "fiber",
+    "await_",
     "pipe/target",
     "pipe/stats",
     "pipe/pull",
@@ -80,6 +84,8 @@ const UNSAFE: &[&str] = &[
     "scoped",
     "co",
     "coroutine",
+    "scope",
+    "fiber",
     "pipe/pull",
     "pipe/receiver",
     "pipe/sink",

@@ -185,6 +185,12 @@ pub(crate) fn thread_has_ended() -> bool {
     pool::is_gone()
 }
 
+/// How many bytes are left below an address on the stack that it lies on, if that is one of ours.
+pub(crate) fn bytes_left(address: usize) -> Option<usize> {
+    let (region, index) = region::find(address)?;
+    Some(address.saturating_sub(region.slot_start(index) + GUARD))
+}
+
 /// Gives the memory of stacks that are not in use back to the operating system.
 ///
 /// Stacks are kept for the next generator or coroutine, with the memory that was touched: a page (4 KiB) each in the usual

@@ -1,0 +1,362 @@
+//! Which fiber runs on this thread, and how it waits.
+//!
+//! ```text
+//!   Fiber::poll ──► Scope { waker, port } ── CURRENT ──► resume ──► body
+//!                                                                     └─► generator ─► library ─► await_(future)
+//!                        on the stack that the caller is on, whichever that is:   poll(future)   ─► Pending
+//!   Fiber::poll ◄───────────────────────── one switch ──────────────────────────  park
+//!   Pending
+//! ```
+//!
+//! A scope is one resume of a fiber: it lies in the frame of the [`Fiber`](crate::Fiber) method that resumes it, and is
+//! this thread's current one from just before that resume until just after. That is the whole check of "may this code
+//! suspend that fiber": whoever runs while a scope is current runs on the fiber's stack or on one that was resumed from
+//! there, directly or not, and whose resumer waits; so all that lies between can be left where it is and gone on with
+//! later, in one piece. A resumed generator or coroutine returns to its resumer or stays below; it cannot carry the scope
+//! away, as the scope is the thread's and not its own.
+//!
+//! Two things have to be looked at besides:
+//!
+//! 1. A future that is being polled must not have its poll suspended by another wait: executors keep thread-locals of
+//!    their own during a poll, and whoever polls two futures at a time expects the second to be polled too. So each poll
+//!    is marked for its duration.
+//! 2. A poll can be left all the same, by a generator that yields from it. Then it may be gone on with in another scope,
+//!    when the one in which it began is over. So nothing is kept across a poll but numbers that are never used twice, and
+//!    the waker is a clone.
+//!
+//! tests/fiber_misuse.rs attacks each of these.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::ptr;
+use std::task::{Context, Poll, Waker};
+
+use crate::cancelled::Cancelled;
+use crate::channel::Port;
+use crate::frames;
+use crate::stack::thread_has_ended;
+
+/// One resume of a fiber.
+pub(crate) struct Scope {
+    /// The fiber. Null from the first resume until its body begins.
+    port: Cell<*const Port<(), ()>>,
+    /// Who is to be told when the fiber can go on. Null if it has to come to its end.
+    waker: *const Waker,
+    /// Which one this is: no other scope of this thread has the same number.
+    number: u64,
+    /// How many operations that need not wait may follow each other before the others have their turn.
+    budget: Cell<u32>,
+    /// How often something was not waited for, because the fiber has to come to its end.
+    refused: Cell<u32>,
+    /// How often it has been unwound therefore.
+    unwound: Cell<u32>,
+}
+
+/// What this thread knows.
+struct Thread {
+    /// Null outside of fibers.
+    current: Cell<*const Scope>,
+    /// The number of the innermost poll in the current scope, or 0; and where on the stack that is.
+    poll: Cell<(u64, usize)>,
+    /// The last number that was given to a scope or a poll.
+    last: Cell<u64>,
+    /// How many fibers are suspended.
+    waiting: Cell<usize>,
+}
+
+thread_local! {
+    static THREAD: Thread = const {
+        Thread {
+            current: Cell::new(ptr::null()),
+            poll: Cell::new((0, 0)),
+            last: Cell::new(0),
+            waiting: Cell::new(0),
+        }
+    };
+}
+
+/// Operations of one fiber in a row that do not have to wait.
+const BUDGET: u32 = 64;
+
+/// How often a fiber that has to come to its end may try to wait before it is unwound. A body that does nothing but
+/// that would never end; one that closes a thousand connections should.
+const PATIENCE: u32 = 10_000;
+
+/// How often it is unwound.
+const UNWIND_ROUNDS: u32 = 10;
+
+/// Why something is not waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    Cancelled,
+    /// In a future that is being polled.
+    InPoll,
+    /// Outside of fibers on a thread where fibers wait.
+    OnLoop,
+}
+
+/// Where the caller is.
+enum Place<'a> {
+    Fiber(&'a Scope),
+    /// The thread may be blocked.
+    Thread,
+    Misplaced(Refusal),
+}
+
+impl Thread {
+    fn number(&self) -> u64 {
+        self.last.set(self.last.get() + 1);
+        self.last.get()
+    }
+}
+
+impl Scope {
+    /// `waker` is null if the fiber has to come to its end.
+    ///
+    /// # Safety
+    ///
+    /// Both outlive the scope's [`enter`](Self::enter).
+    pub(crate) unsafe fn new(port: *const Port<(), ()>, waker: *const Waker) -> Self {
+        Self {
+            port: Cell::new(port),
+            waker,
+            number: THREAD.with(Thread::number),
+            budget: Cell::new(BUDGET),
+            refused: Cell::new(0),
+            unwound: Cell::new(0),
+        }
+    }
+
+    /// Resumes the fiber in this scope.
+    pub(crate) fn enter<R>(&self, resume: impl FnOnce() -> R) -> R {
+        struct Leave(*const Scope, (u64, usize));
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                THREAD.with(|thread| {
+                    thread.current.set(self.0);
+                    thread.poll.set(self.1);
+                });
+            }
+        }
+        let _leave =
+            THREAD.with(|thread| Leave(thread.current.replace(self), thread.poll.replace((0, 0))));
+        resume()
+    }
+
+    /// The fiber, once its body has begun.
+    pub(crate) fn port(&self) -> *const Port<(), ()> {
+        self.port.get()
+    }
+
+    /// Whether the body has gone on as if it did not have to come to its end.
+    pub(crate) fn was_ignored(&self) -> bool {
+        self.refused.get() > PATIENCE
+    }
+
+    fn waker(&self) -> Option<&Waker> {
+        // SAFETY: it outlives the resume, says who made the scope.
+        unsafe { self.waker.as_ref() }
+    }
+
+    /// Counts a wait that is refused because the fiber has to come to its end. One that goes on and on is unwound.
+    #[cold]
+    fn refuse(&self) {
+        let refused = self.refused.get().saturating_add(1);
+        self.refused.set(refused);
+        let (patience, may_unwind) = if std::thread::panicking() {
+            (2 * PATIENCE, false) // destructors run, and come to their end if they do not wait in a loop
+        } else {
+            (PATIENCE, self.unwound.get() < UNWIND_ROUNDS)
+        };
+        if refused > patience {
+            self.unwound.set(self.unwound.get() + u32::from(may_unwind));
+            // SAFETY: the scope is current, so the fiber runs and has resumed whatever runs here. Attacked by
+            // `what_ignores_its_cancellation_is_unwound` and its neighbours in tests/fiber_cancel.rs.
+            unsafe { (*self.port.get()).unwind_from_above(may_unwind) };
+        }
+    }
+}
+
+/// Tells the current scope which fiber it is of. For the body to call before all else.
+pub(crate) fn begin(port: &Port<(), ()>) {
+    let current = THREAD.with(|thread| thread.current.get());
+    // SAFETY: the first resume of a fiber is in a scope of its own, which is current.
+    unsafe { (*current).port.set(port) };
+}
+
+/// Counts a fiber that is suspended from now on, or no longer.
+pub(crate) fn count_waiting(more: bool) {
+    THREAD.with(|thread| {
+        let waiting = thread.waiting.get();
+        thread
+            .waiting
+            .set(if more { waiting + 1 } else { waiting - 1 });
+    });
+}
+
+/// Calls `act` with where the caller is. In there, nothing is suspended.
+fn at_place<R>(act: impl FnOnce(Place<'_>) -> R) -> R {
+    let (current, poll, waiting) = THREAD.with(|thread| {
+        (
+            thread.current.get(),
+            thread.poll.get(),
+            thread.waiting.get(),
+        )
+    });
+    // SAFETY: the scope is current, and stays so as long as nothing is suspended and its fiber does not end.
+    let scope = unsafe { current.as_ref() };
+    act(match scope {
+        _ if poll.0 != 0 && !was_left(poll) => Place::Misplaced(Refusal::InPoll),
+        Some(scope) => Place::Fiber(scope),
+        None if waiting > 0 => Place::Misplaced(Refusal::OnLoop),
+        None => Place::Thread,
+    })
+}
+
+/// Whether a poll that was begun in this scope is not among the callers, because a generator has yielded from it.
+#[cold]
+#[inline(never)]
+fn was_left(poll: (u64, usize)) -> bool {
+    let mut is_caller = !frames::VISIBLE;
+    let mut inner = usize::MAX;
+    frames::outwards(|frame| {
+        // The frames of one stack follow each other upwards.
+        is_caller |= inner < poll.1 && poll.1 < frame.end();
+        inner = frame.end();
+        !is_caller
+    });
+    if !is_caller {
+        THREAD.with(|thread| thread.poll.set((0, 0)));
+    }
+    !is_caller
+}
+
+/// Suspends the current fiber, unless the scope is another one by now.
+fn park(number: u64) {
+    let port = at_place(|place| match place {
+        Place::Fiber(scope) if scope.number == number => scope.port.get(),
+        _ => ptr::null(),
+    });
+    // SAFETY: its scope is current: the fiber runs and has resumed whatever runs here, see the head of this file.
+    // Attacked by tests/fiber_misuse.rs.
+    if let Some(port) = unsafe { port.as_ref() } {
+        // SAFETY: as above.
+        unsafe { port.park() };
+    }
+}
+
+/// Polls a future and marks that it is being polled.
+fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+    /// Unless the mark is another one by now, it is taken off.
+    struct Mark(u64);
+    impl Drop for Mark {
+        fn drop(&mut self) {
+            THREAD.with(|thread| {
+                if thread.poll.get().0 == self.0 {
+                    thread.poll.set((0, 0));
+                }
+            });
+        }
+    }
+    let mark = Mark(THREAD.with(Thread::number));
+    THREAD.with(|thread| thread.poll.set((mark.0, ptr::from_ref(&mark) as usize)));
+    future.poll(&mut Context::from_waker(waker))
+}
+
+/// Polls a future that cannot be waited for.
+#[cold]
+fn once<F: Future>(future: Pin<&mut F>) -> Result<F::Output, Refusal> {
+    match poll(future, Waker::noop()) {
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => Err(Refusal::Cancelled),
+    }
+}
+
+/// Waits for a future: suspends the fiber that the caller runs in, or blocks the thread if there is none.
+pub(crate) fn wait<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Refusal> {
+    enum Next {
+        Poll(u64),
+        Block,
+        Refuse(Refusal),
+        End(*const Scope),
+    }
+    let mut own: Option<Waker> = None;
+    loop {
+        let next = at_place(|place| match place {
+            Place::Fiber(scope) => {
+                let Some(waker) = scope.waker() else {
+                    return Next::End(scope);
+                };
+                match &mut own {
+                    Some(own) if own.will_wake(waker) => {}
+                    own => *own = Some(waker.clone()),
+                }
+                Next::Poll(scope.number)
+            }
+            Place::Thread => Next::Block,
+            Place::Misplaced(refusal) => Next::Refuse(refusal),
+        });
+        match next {
+            // Whoever runs next would find the thread panicking.
+            Next::Poll(_) if std::thread::panicking() => return once(future),
+            // async-io's thread-locals may be gone too.
+            Next::Block if thread_has_ended() => return once(future),
+            Next::Poll(number) => {
+                let waker = own.as_ref().expect("it has just been cloned");
+                if let Poll::Ready(output) = poll(future.as_mut(), waker) {
+                    return Ok(output);
+                }
+                park(number);
+            }
+            Next::Block => {
+                return Ok(async_io::block_on(std::future::poll_fn(|context| {
+                    poll(future.as_mut(), context.waker())
+                })));
+            }
+            Next::Refuse(refusal) => return Err(refusal),
+            Next::End(scope) => {
+                // SAFETY: it is current, and nothing has been suspended or ended since.
+                unsafe { (*scope).refuse() };
+                return Err(Refusal::Cancelled);
+            }
+        }
+    }
+}
+
+/// Whether an operation may begin that may not have to wait: not if the fiber has to come to its end. Lets others have
+/// their turn from time to time, as an operation that never waits would not.
+pub(crate) fn checkpoint() -> Result<(), Cancelled> {
+    enum Next {
+        Go,
+        Rest(u64),
+        End(*const Scope),
+    }
+    let next = at_place(|place| match place {
+        Place::Fiber(scope) => match (scope.waker(), scope.budget.get().checked_sub(1)) {
+            (None, _) => Next::End(scope),
+            (Some(_), Some(left)) => {
+                scope.budget.set(left);
+                Next::Go
+            }
+            (Some(waker), None) if !std::thread::panicking() => {
+                waker.wake_by_ref();
+                Next::Rest(scope.number)
+            }
+            (Some(_), None) => Next::Go,
+        },
+        Place::Thread | Place::Misplaced(_) => Next::Go,
+    });
+    match next {
+        Next::Go => Ok(()),
+        Next::Rest(number) => {
+            park(number);
+            checkpoint()
+        }
+        Next::End(scope) => {
+            // SAFETY: it is current, and nothing has been suspended or ended since.
+            unsafe { (*scope).refuse() };
+            Err(Cancelled::new())
+        }
+    }
+}
