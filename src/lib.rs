@@ -13,6 +13,7 @@ mod fiber;
 mod frame;
 mod frames;
 mod generator;
+pub mod io;
 pub mod pipe;
 mod protocol;
 mod scope;

@@ -360,3 +360,8 @@ pub(crate) fn checkpoint() -> Result<(), Cancelled> {
         }
     }
 }
+
+/// Whether the caller may block its thread: no fiber runs here, and none waits here.
+pub(crate) fn may_block() -> bool {
+    at_place(|place| matches!(place, Place::Thread))
+}

@@ -66,6 +66,18 @@ const MODULES: &[&str] = &[
     "pipe/stages/parallel",
     "pipe/stages",
     "pipe",
+    "io/wait",
+    "io/adapter",
+    "io/address",
+    "io/socket",
+    "io/stream",
+    "io/listener",
+    "io/retry",
+    "io/blocking",
+    "io/standard",
+    "io/file",
+    "io/child",
+    "io",
 ];
 
 /// The modules that may contain `unsafe`; every other one forbids it.

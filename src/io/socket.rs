@@ -1,0 +1,132 @@
+//! A non-blocking socket that is read and written by fibers.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_io::Async;
+
+use super::wait::{Limits, wait_until};
+use crate::scope::checkpoint;
+
+/// One of the owners of a socket, with the limits that it has set itself.
+#[derive(Debug)]
+pub(super) struct Socket<S> {
+    shared: Arc<Shared<S>>,
+    pub(super) reads: Limits,
+    pub(super) writes: Limits,
+}
+
+#[derive(Debug)]
+struct Shared<S> {
+    source: Async<S>,
+    /// The last read has got less than it asked for, so that there was no more. The next one waits first, which saves the
+    /// system call that would say so.
+    is_drained: AtomicBool,
+}
+
+impl<S> Clone for Socket<S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<S> Socket<S> {
+    pub(super) fn new(source: Async<S>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                source,
+                is_drained: AtomicBool::new(false),
+            }),
+            reads: Limits::default(),
+            writes: Limits::default(),
+        }
+    }
+
+    pub(super) fn source(&self) -> &Async<S> {
+        &self.shared.source
+    }
+
+    /// Calls `read` until it does not say that it would block. `asked` is how many bytes it asks for.
+    pub(super) fn read_with(
+        &self,
+        asked: usize,
+        mut read: impl FnMut(&S) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        checkpoint()?;
+        let source = self.source();
+        let end = self.reads.end();
+        let mut waits = asked > 0 && self.shared.is_drained.swap(false, Ordering::Relaxed);
+        loop {
+            if waits {
+                wait_until(end, source.readable())?;
+            }
+            match read(source.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => waits = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => waits = false,
+                Ok(got) => {
+                    if got > 0 && got < asked {
+                        self.shared.is_drained.store(true, Ordering::Relaxed);
+                    }
+                    return Ok(got);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Calls `write` until it does not say that it would block.
+    pub(super) fn write_with(
+        &self,
+        mut write: impl FnMut(&S) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        checkpoint()?;
+        let source = self.source();
+        let end = self.writes.end();
+        loop {
+            match write(source.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait_until(end, source.writable())?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+impl<S> Read for &Socket<S>
+where
+    for<'a> &'a S: Read,
+{
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_with(buffer.len(), |mut source| source.read(buffer))
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [io::IoSliceMut<'_>]) -> io::Result<usize> {
+        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.read_with(asked, |mut source| source.read_vectored(buffers))
+    }
+}
+
+impl<S> Write for &Socket<S>
+where
+    for<'a> &'a S: Write,
+{
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_with(|mut source| source.write(bytes))
+    }
+
+    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.write_with(|mut source| source.write_vectored(slices))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(()) // sockets keep nothing back
+    }
+}
