@@ -19,7 +19,7 @@ use std::io;
 /// assert_eq!(error.to_string(), "cancelled");
 /// assert!(Cancelled::is_behind(&error));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cancelled(());
 
 impl Cancelled {
@@ -49,6 +49,12 @@ impl Cancelled {
             };
         }
         false
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cancelled")
     }
 }
 

@@ -2,10 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::cancelled::Cancelled;
 use crate::stack::StackError;
 
 /// How many causes of an error are looked at.
@@ -30,6 +32,9 @@ const MOST_CAUSES: usize = 100;
 pub enum Exception {
     /// The order to finish, as Python's `GeneratorExit`. Costs no allocation.
     GeneratorExit,
+    /// The order to stop waiting, from [`await_`](crate::await_()) or an operation of [`io`](crate::io); as asyncio's
+    /// `CancelledError`, which is no `Exception` either.
+    Cancelled,
     /// Any error. Its cause (Python's `__cause__`) is [`Error::source`].
     Error(Box<dyn Error + Send + Sync>),
 }
@@ -53,7 +58,7 @@ impl Exception {
     /// The `E` inside, as `except E as e` would name it.
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         match self {
-            Self::GeneratorExit => None,
+            Self::GeneratorExit | Self::Cancelled => None,
             Self::Error(error) => error.downcast_ref(),
         }
     }
@@ -65,7 +70,7 @@ impl Exception {
     /// The exception itself comes back if it carries something else.
     pub fn downcast<E: Error + 'static>(self) -> Result<E, Self> {
         match self {
-            Self::GeneratorExit => Err(self),
+            Self::GeneratorExit | Self::Cancelled => Err(self),
             Self::Error(error) => error.downcast().map(|e| *e).map_err(Self::Error),
         }
     }
@@ -73,7 +78,7 @@ impl Exception {
     /// The cause, as Python's `__cause__`.
     pub fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::GeneratorExit => None,
+            Self::GeneratorExit | Self::Cancelled => None,
             Self::Error(error) => error.source(),
         }
     }
@@ -84,6 +89,7 @@ impl fmt::Debug for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = match self {
             Self::GeneratorExit => return f.write_str("GeneratorExit"),
+            Self::Cancelled => return f.write_str("Cancelled"),
             Self::Error(error) if f.alternate() => {
                 return f.debug_tuple("Error").field(error).finish();
             }
@@ -111,21 +117,38 @@ impl fmt::Display for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::GeneratorExit => f.write_str("generator exit"),
+            Self::Cancelled => Cancelled::new().fmt(f),
             Self::Error(error) => error.fmt(f),
         }
     }
 }
 
+/// A [`Cancelled`] becomes [`Exception::Cancelled`], also one that an [`io::Error`] carries.
 impl<E: Error + Send + Sync + 'static> From<E> for Exception {
     fn from(error: E) -> Self {
+        let any: &dyn Any = &error;
+        if any.is::<Cancelled>()
+            || any
+                .downcast_ref::<io::Error>()
+                .is_some_and(carries_cancelled)
+        {
+            return Self::Cancelled;
+        }
         Self::Error(Box::new(error))
     }
+}
+
+fn carries_cancelled(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inside| inside.is::<Cancelled>())
 }
 
 impl From<Exception> for Box<dyn Error + Send + Sync> {
     fn from(exception: Exception) -> Self {
         match exception {
             Exception::GeneratorExit => Box::new(ProtocolError::GeneratorExit),
+            Exception::Cancelled => Box::new(Cancelled::new()),
             Exception::Error(error) => error,
         }
     }

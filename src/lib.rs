@@ -20,6 +20,7 @@ mod scope;
 mod scoped;
 mod shared;
 mod stack;
+mod stream;
 mod switch;
 mod unraisable;
 mod unwind;
@@ -39,5 +40,8 @@ pub use shared::{SharedCoroutine, WeakCoroutine};
 pub use stack::{
     DEFAULT_STACK_SIZE, MIN_STACK_SIZE, StackError, StackLimit, default_stack_size,
     report_overflow, set_default_stack_size, trim_stacks,
+};
+pub use stream::{
+    AsyncGenerator, AsyncYielder, AwaitEach, TryYielder, await_each, stream, try_stream,
 };
 pub use unraisable::{Reason, Unraisable, reset_unraisable_hook, set_unraisable_hook};

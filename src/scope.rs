@@ -365,3 +365,49 @@ pub(crate) fn checkpoint() -> Result<(), Cancelled> {
 pub(crate) fn may_block() -> bool {
     at_place(|place| matches!(place, Place::Thread))
 }
+
+/// A fiber, to be recognised by those who run in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Own(*const Port<(), ()>);
+
+/// The fiber that the caller runs in.
+pub(crate) fn own() -> Own {
+    at_place(|place| match place {
+        Place::Fiber(scope) => Own(scope.port.get()),
+        Place::Thread | Place::Misplaced(_) => Own(ptr::null()),
+    })
+}
+
+/// Suspends the caller's fiber after a call of `before`, if it is `own`. Whoever polls it next has it go on.
+pub(crate) fn suspend(own: &Own, before: impl FnOnce()) -> Result<(), Refusal> {
+    enum Next {
+        Rest(u64),
+        Refuse(Refusal),
+        End(*const Scope),
+    }
+    let find = || {
+        at_place(|place| match place {
+            Place::Fiber(scope) if scope.port.get() != own.0 => Next::Refuse(Refusal::InPoll),
+            Place::Fiber(scope) if scope.waker.is_null() => Next::End(scope),
+            Place::Fiber(_) if std::thread::panicking() => Next::Refuse(Refusal::Cancelled),
+            Place::Fiber(scope) => Next::Rest(scope.number),
+            Place::Thread => Next::Refuse(Refusal::OnLoop),
+            Place::Misplaced(refusal) => Next::Refuse(refusal),
+        })
+    };
+    let mut next = find();
+    if let Next::Rest(number) = next {
+        before();
+        park(number);
+        next = find();
+    }
+    match next {
+        Next::Rest(_) => Ok(()),
+        Next::Refuse(refusal) => Err(refusal),
+        Next::End(scope) => {
+            // SAFETY: it is current, and nothing has been suspended or ended since.
+            unsafe { (*scope).refuse() };
+            Err(Refusal::Cancelled)
+        }
+    }
+}

@@ -927,7 +927,7 @@ fn a_cause_is_the_source_of_an_exception() {
 fn what_is_raised_in_a_handler_can_keep_what_was_thrown() -> Test {
     let mut co: Coroutine<(), ()> = coroutine(|co| {
         co.yield_(()).map_err(|thrown| match thrown {
-            Exception::GeneratorExit => Exception::GeneratorExit,
+            exit @ (Exception::GeneratorExit | Exception::Cancelled) => exit,
             Exception::Error(cause) => Caused {
                 text: "while handling",
                 cause,

@@ -37,6 +37,7 @@ const MODULES: &[&str] = &[
     "scope",
     "fiber",
     "await_",
+    "stream",
     "pipe/target",
     "pipe/stats",
     "pipe/pull",

@@ -89,10 +89,17 @@ impl<T: Send + 'static> Blocking<T> {
 
     /// Waits for an operation that a cancellation has left behind.
     fn settle(&mut self) -> io::Result<&mut Inner<T>> {
-        if let State::Busy(task) = &mut self.state {
-            let inner = wait(async { Ok(task.await) })?;
-            self.state = State::Idle(inner);
-        }
+        // It is gone if the wait panics, as it does if the operation has.
+        self.state = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Busy(mut task) => match wait(async { Ok((&mut task).await) }) {
+                Ok(inner) => State::Idle(inner),
+                Err(error) => {
+                    self.state = State::Busy(task);
+                    return Err(error);
+                }
+            },
+            settled => settled,
+        };
         match &mut self.state {
             State::Idle(inner) => Ok(inner),
             State::Busy(_) => unreachable!("it has settled"),

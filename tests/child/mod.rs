@@ -17,6 +17,17 @@ pub fn child(
     stderr: Stdio,
     scenario: impl FnOnce(),
 ) -> Output {
+    child_with_input(test, variables, Stdio::inherit(), stderr, scenario)
+}
+
+/// As [`child`], with this standard input.
+pub fn child_with_input(
+    test: &str,
+    variables: &[(&str, &str)],
+    stdin: Stdio,
+    stderr: Stdio,
+    scenario: impl FnOnce(),
+) -> Output {
     if std::env::var_os(CHILD).is_some() {
         scenario();
         println!("{DONE}");
@@ -27,6 +38,7 @@ pub fn child(
         .env(CHILD, "1")
         .env("RUST_BACKTRACE", "0")
         .envs(variables.iter().copied())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(stderr)
         .spawn()
