@@ -251,6 +251,53 @@ in step:   [('b', 'b'), ('g', 'g')]
 ",
     ),
     (
+        "three_stages",
+        "\
+BR   0 ms  -> country BR
+BT   0 ms  -> country BT
+KI   0 ms  -> country KI
+AQ   0 ms  -> country AQ
+ZZ   0 ms  -> country ZZ
+BT  10 ms  <- country BT
+BT  10 ms  step 1: Bhutan
+BT  10 ms  -> city 2
+KI  15 ms  <- country KI
+KI  15 ms  step 1: Kiribati
+KI  15 ms  -> city 3
+BT  15 ms  <- city 2
+BT  15 ms  step 2: Thimphu
+BT  15 ms  -> weather VQTH
+AQ  20 ms  <- country AQ
+AQ  20 ms  step 1: Antarctica
+AQ  20 ms  failed: Antarctica has no capital
+AQ  20 ms  done
+ZZ  25 ms  <- country ZZ
+ZZ  25 ms  failed: no such country
+ZZ  25 ms  done
+BR  30 ms  <- country BR
+BR  30 ms  step 1: Brazil
+BR  30 ms  -> city 1
+BR  50 ms  <- city 1
+BR  50 ms  step 2: Brasília
+BR  50 ms  -> weather SBBR
+KI  55 ms  <- city 3
+KI  55 ms  failed: 503 service unavailable
+KI  55 ms  done
+BT  65 ms  <- weather VQTH
+BT  65 ms  failed: station VQTH is silent
+BT  65 ms  done
+BR  90 ms  <- weather SBBR
+BR  90 ms  step 3: it is 24.5 °C in Brasília
+BR  90 ms  done
+
+36 lines, 5 ways, one trace
+",
+    ),
+    (
+        "upper_server",
+        "300 of 300 clients served at once, by 1 thread\n",
+    ),
+    (
         "contextmanager",
         "\
 enter parser
@@ -398,6 +445,48 @@ fn a_full_disk_is_an_error_in_one_line() {
         assert_eq!(message.lines().count(), 1, "{message}");
         assert_eq!(output.status.code(), Some(1), "{name}");
     }
+}
+
+#[test]
+fn each_of_the_five_ways_leaves_the_same_trace() {
+    let all = text(run("three_stages", &[]).stdout);
+    for way in ["callbacks", "promises", "generators", "fibers", "native"] {
+        let one = text(run("three_stages", &[way]).stdout);
+        assert_eq!(
+            format!("{one}\n36 lines, 5 ways, one trace\n"),
+            all,
+            "{way}"
+        );
+    }
+}
+
+#[test]
+fn an_upper_server_serves_until_it_is_killed() {
+    use std::io::{BufRead, BufReader, Read, Write};
+
+    let mut server = Command::new(binary("upper_server"))
+        .args(["--serve", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
+    let mut first = String::new();
+    let mut out = BufReader::new(server.stdout.take().expect("it is a pipe"));
+    out.read_line(&mut first).expect("it says where it is");
+    let address = first
+        .strip_prefix("Serving on ")
+        .and_then(|rest| rest.strip_suffix(". Hit CTRL-C to stop.\n"))
+        .expect("it says so in these words");
+    let mut idle = std::net::TcpStream::connect(address).expect("it accepts");
+    let mut busy = std::net::TcpStream::connect(address).expect("it accepts another");
+    let mut answer = String::new();
+    busy.write_all(b"Lower\r\nno end")
+        .and_then(|()| busy.shutdown(std::net::Shutdown::Write))
+        .and_then(|()| busy.read_to_string(&mut answer))
+        .expect("it answers");
+    assert_eq!(answer, "LOWER\r\nNO END");
+    server.kill().and_then(|()| server.wait()).expect("it ends");
+    assert!(matches!(idle.read(&mut [0]), Ok(0) | Err(_)));
 }
 
 #[test]
