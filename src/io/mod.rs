@@ -60,6 +60,8 @@ mod address;
 mod blocking;
 mod child;
 mod file;
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 mod listener;
 mod retry;
 mod socket;
