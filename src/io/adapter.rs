@@ -31,13 +31,14 @@ use crate::scope::checkpoint;
 ///
 /// # #[cfg(unix)]
 /// # fn main() -> io::Result<()> {
-/// let (reader, writer) = io::pipe()?;
-/// let (reader, writer) = (Async::new(std::fs::File::from(std::os::fd::OwnedFd::from(reader)))?, Async::new(writer)?);
+/// use std::os::unix::net::UnixStream;
+///
+/// let (reader, writer) = Async::<UnixStream>::pair()?;
 /// let answer = futures_lite::future::block_on(fiber(move || {
-///     Io(writer).write_all(b"through a pipe")?;
+///     Io(writer).write_all(b"through a socket")?;
 ///     io::read_to_string(Io(reader))
 /// }));
-/// assert_eq!(answer?, "through a pipe");
+/// assert_eq!(answer?, "through a socket");
 /// # Ok(())
 /// # }
 /// # #[cfg(not(unix))]
