@@ -2,6 +2,8 @@
 
 mod blocks;
 mod contestant;
+#[path = "../../cpu.rs"]
+mod cpu;
 mod loops;
 mod measure;
 mod ours;

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::contestant::{Contestant, How, Kind};
+use crate::cpu::Cpu;
 use crate::progress::progress;
 use crate::search::{Pattern, Search};
 
@@ -23,14 +24,8 @@ pub struct Entry {
     /// How many lines match. `None` for the one that does not count.
     pub count: Option<u64>,
     pub time: Duration,
+    /// Of the run that took the least.
     pub cpu: Cpu,
-}
-
-/// Processor time of one run: of the one that took the least.
-#[derive(Clone, Copy)]
-pub struct Cpu {
-    pub user: Duration,
-    pub system: Duration,
 }
 
 /// Measures everybody at each of `searches`.
@@ -99,35 +94,6 @@ fn run(who: &Contestant, path: &Path, search: &Search, pattern: &Pattern) -> io:
         who: *who,
         count: (who.kind != Kind::Nothing).then_some(count),
         time,
-        cpu: Cpu {
-            user: after.user.saturating_sub(before.user),
-            system: after.system.saturating_sub(before.system),
-        },
+        cpu: after.since(before),
     })
-}
-
-impl Cpu {
-    pub fn total(self) -> Duration {
-        self.user + self.system
-    }
-
-    /// What this process, or the children it has waited for, have taken so far.
-    fn of(whose: libc::c_int) -> io::Result<Self> {
-        let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-        // SAFETY: `usage` is as large as the call expects, and lives until it returns.
-        if unsafe { libc::getrusage(whose, usage.as_mut_ptr()) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: it was zeroed, which is a value of it, and the call has filled it.
-        let usage = unsafe { usage.assume_init() };
-        Ok(Self {
-            user: duration(usage.ru_utime),
-            system: duration(usage.ru_stime),
-        })
-    }
-}
-
-/// Processor time is never negative.
-fn duration(time: libc::timeval) -> Duration {
-    Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
 }
