@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
 
 use crate::contestant::Contestant;
+use crate::tool::Tool;
 use crate::work::{COUNTED_BATCH, Work};
 
 /// Per operation, besides what is done anyway. `None`: it could not be counted.
@@ -26,24 +27,9 @@ pub struct Counter {
 impl Counter {
     /// With the tools that are there. Those that are not are named on standard output.
     pub fn new() -> io::Result<Self> {
-        let has = |tool: &str, what: &str| {
-            let mut command = Command::new(tool);
-            command
-                .arg("-V")
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            if tool == "valgrind" {
-                command.arg("--version");
-            }
-            let found = command.status().is_ok();
-            if !found {
-                writeln!(io::stdout(), "{what} are not counted: there is no {tool}.")?;
-            }
-            io::Result::Ok(found)
-        };
         Ok(Self {
-            valgrind: has("valgrind", "Instructions")?,
-            strace: has("strace", "System calls")?,
+            valgrind: Tool::Cachegrind.is_there()?,
+            strace: Tool::Strace.is_there()?,
         })
     }
 
@@ -67,28 +53,16 @@ impl Counter {
 }
 
 fn instructions(contestant: &Contestant, work: Work, n: u64) -> io::Result<i64> {
-    let mut command = Command::new("valgrind");
-    command
-        .args(["--tool=cachegrind", "--cache-sim=no"])
-        .arg("--cachegrind-out-file=/dev/null");
-    let output = run_below(command, contestant, work, n)?;
-    let report = String::from_utf8_lossy(&output.stderr);
-    report
-        .lines()
-        .find_map(|line| line.split_once("refs:"))
-        .and_then(|(_, number)| number.trim().replace(',', "").parse().ok())
-        .ok_or_else(|| io::Error::other(format!("cachegrind failed:\n{report}")))
+    total(Tool::Cachegrind, contestant, work, n)
 }
 
 fn system_calls(contestant: &Contestant, work: Work, n: u64) -> io::Result<i64> {
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-c", "-U", "calls,name"]);
-    let output = run_below(command, contestant, work, n)?;
-    let report = String::from_utf8_lossy(&output.stderr);
-    report
-        .lines()
-        .find_map(|line| line.trim().strip_suffix("total")?.trim().parse().ok())
-        .ok_or_else(|| io::Error::other(format!("strace failed:\n{report}")))
+    total(Tool::Strace, contestant, work, n)
+}
+
+fn total(tool: Tool, contestant: &Contestant, work: Work, n: u64) -> io::Result<i64> {
+    let output = run_below(tool.command(), contestant, work, n)?;
+    Ok(tool.read(&output.stderr)?.values().sum())
 }
 
 fn mappings(contestant: &Contestant, work: Work, n: u64) -> io::Result<i64> {

@@ -7,6 +7,8 @@ mod peers;
 mod progress;
 mod serve;
 mod table;
+#[allow(dead_code)] // what only servers need
+mod tool;
 mod work;
 
 use std::error::Error;
