@@ -37,6 +37,8 @@ Works (all of them by default):
   delegation  the next item through so many delegations
   tree        the next value of a tree of 2^20 nodes that one generator walks by recursion
   crowd       resume one of so many, at random
+  spawn       spawn a task on an executor of this thread, and wait for its result
+  ping-pong   send a number to another task of this thread, get one back
 
 Options:
       --quick            Measure less: a few seconds in all, and rough numbers
@@ -150,8 +152,12 @@ const NOTES: &str = "Raw is corosensei as this crate uses it: default-features =
 features = [\"default-stack\"]; its stacks are reused for `create`. With unwind: its default features, measured in
 another process.";
 
-/// Who is worth counting: this crate and what it is built on.
+/// Who is worth counting: this crate and what it is built on; of tasks, everybody.
 fn is_counted(who: &str, work: Work) -> bool {
     use peers::{COROUTINE, GENERATOR, RAW, RAW_DEFAULTS};
-    [GENERATOR, COROUTINE, RAW, RAW_DEFAULTS].contains(&who) && !matches!(work, Work::Crowd(_))
+    match work {
+        Work::Crowd(_) => false,
+        Work::Spawn | Work::PingPong => true,
+        _ => [GENERATOR, COROUTINE, RAW, RAW_DEFAULTS].contains(&who),
+    }
 }

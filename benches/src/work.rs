@@ -27,10 +27,14 @@ pub enum Work {
     Tree,
     /// Resume one of this many, at random.
     Crowd(usize),
+    /// Spawn a task on an executor of this thread, and wait for its result.
+    Spawn,
+    /// Send a number to another task of this thread, and wait for its answer.
+    PingPong,
 }
 
 impl Work {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Item,
         Self::Send,
         Self::Create,
@@ -45,6 +49,8 @@ impl Work {
         Self::Tree,
         Self::Crowd(8),
         Self::Crowd(512),
+        Self::Spawn,
+        Self::PingPong,
     ];
 
     /// What the sizes of one work have in common; they are measured side by side.
@@ -58,6 +64,8 @@ impl Work {
             Self::Delegation(_) => "delegation",
             Self::Tree => "tree",
             Self::Crowd(_) => "crowd",
+            Self::Spawn => "spawn",
+            Self::PingPong => "ping-pong",
         }
     }
 
@@ -100,6 +108,17 @@ pub fn repeat_with(n: u64, mut step: impl FnMut(u64) -> u64) -> Duration {
         i += 1;
         answer
     })
+}
+
+/// [`repeat_with`] for steps that wait.
+pub async fn repeat_async(n: u64, mut step: impl AsyncFnMut(u64) -> u64) -> Duration {
+    let start = Instant::now();
+    let mut sum = 0u64;
+    for i in 0..n {
+        sum = sum.wrapping_add(step(i).await);
+    }
+    black_box(sum);
+    start.elapsed()
 }
 
 /// Takes the only item of `items` and sees their end.

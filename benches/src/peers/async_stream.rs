@@ -20,7 +20,7 @@ pub fn run(work: Work, n: u64) -> Option<Duration> {
         Work::Delegation(depth) => delegation(depth, n),
         Work::Crowd(live) => resume_at_random(live, n, || chain(0), |items| next(items.as_mut())),
         // Nothing can be sent to it, and it cannot yield out of calls.
-        Work::Send | Work::Tree => return None,
+        Work::Send | Work::Tree | Work::Spawn | Work::PingPong => return None,
     })
 }
 

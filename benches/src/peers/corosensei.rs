@@ -17,6 +17,8 @@ pub fn run(work: Work, n: u64) -> Option<Duration> {
         Work::Delegation(depth) => delegation(depth, n),
         Work::Tree => walk(n),
         Work::Crowd(live) => resume_at_random(live, n, counter, Endless::next),
+        // It has no executor.
+        Work::Spawn | Work::PingPong => return None,
     })
 }
 

@@ -22,7 +22,7 @@ pub fn run_rc(work: Work, n: u64) -> Option<Duration> {
             resume_at_random(live, n, || chain(0), |items| yielded(items.resume()))
         }
         // It cannot yield out of calls: each node would be a generator of its own.
-        Work::Tree => return None,
+        Work::Tree | Work::Spawn | Work::PingPong => return None,
     })
 }
 

@@ -18,6 +18,8 @@ pub fn run(work: Work, n: u64) -> Option<Duration> {
         Work::Delegation(depth) => delegation(depth, n),
         Work::Tree => walk(n),
         Work::Crowd(live) => resume_at_random(live, n, counter, |items| items.next().unwrap_or(0)),
+        // It has no executor.
+        Work::Spawn | Work::PingPong => return None,
     })
 }
 

@@ -18,7 +18,7 @@ pub fn run(work: Work, n: u64) -> Option<Duration> {
             resume_at_random(live, n, || chain(0), |items| items.next().unwrap_or(0))
         }
         // It is not created, and there is nothing to tell it.
-        Work::Cold | Work::Close => return None,
+        Work::Cold | Work::Close | Work::Spawn | Work::PingPong => return None,
     })
 }
 

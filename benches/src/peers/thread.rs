@@ -15,6 +15,8 @@ pub fn run(work: Work, n: u64) -> Option<Duration> {
         Work::Tree => walk(n),
         // Hundreds of threads measure the scheduler.
         Work::Cold | Work::Delegation(_) | Work::Crowd(_) => return None,
+        // These are about tasks of one thread.
+        Work::Spawn | Work::PingPong => return None,
     })
 }
 

@@ -18,7 +18,7 @@ pub fn run_generator(work: Work, n: u64) -> Option<Duration> {
         Work::Close => close_each(n, counter, Generator::close),
         Work::Tree => walk(n),
         Work::Crowd(live) => resume_at_random(live, n, counter, |items| items.next().unwrap_or(0)),
-        Work::Send | Work::Delegation(_) => return None,
+        Work::Send | Work::Delegation(_) | Work::Spawn | Work::PingPong => return None,
     })
 }
 
@@ -32,7 +32,7 @@ pub fn run_coroutine(work: Work, n: u64) -> Option<Duration> {
         Work::Crowd(live) => {
             resume_at_random(live, n, || primed(chain(0)), |co| yielded(co.send(())))
         }
-        Work::Item | Work::Tree => return None,
+        Work::Item | Work::Tree | Work::Spawn | Work::PingPong => return None,
     })
 }
 
