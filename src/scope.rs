@@ -361,6 +361,19 @@ pub(crate) fn checkpoint() -> Result<(), Cancelled> {
     }
 }
 
+/// Lets all others that are ready have their turn. `false` if the caller is in no fiber, and there is nobody to let.
+pub(crate) fn rest() -> Result<bool, Cancelled> {
+    let number = at_place(|place| match place {
+        Place::Fiber(scope) if !std::thread::panicking() => scope.waker().map(|waker| {
+            waker.wake_by_ref();
+            scope.number
+        }),
+        _ => None,
+    });
+    number.inspect(|number| park(*number));
+    checkpoint().map(|()| number.is_some())
+}
+
 /// Whether the caller may block its thread: no fiber runs here, and none waits here.
 pub(crate) fn may_block() -> bool {
     at_place(|place| matches!(place, Place::Thread))

@@ -4,12 +4,13 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Instant;
 
 use async_io::Async;
 
 use super::wait::{Limits, wait_until};
-use crate::scope::checkpoint;
+use crate::scope::{checkpoint, rest};
 
 /// One of the owners of a socket, with the limits that it has set itself.
 #[derive(Debug)]
@@ -22,9 +23,42 @@ pub(super) struct Socket<S> {
 #[derive(Debug)]
 struct Shared<S> {
     source: Async<S>,
-    /// The last read has got less than it asked for, so that there was no more. The next one waits first, which saves the
-    /// system call that would say so.
+    /// The last read has got less than it asked for, so that there was no more. To read on at once would be a system call in
+    /// vain.
     is_drained: AtomicBool,
+    guess: Guess,
+}
+
+/// Whether a drained socket has something to read again by the time that all others have had their turn.
+///
+/// Then there is no need to wait for it, which takes a system call to say so. On a busy thread that is how it mostly is, on
+/// an idle one it never is; the last few times tell.
+#[derive(Debug, Default)]
+struct Guess(AtomicU8);
+
+impl Guess {
+    /// From here on it is worth a try.
+    const LIKELY: u8 = 8;
+    const MOST: u8 = 15;
+
+    fn is_likely(&self) -> bool {
+        // While it is not, it comes nearer each time, so that it is tried again now and then.
+        let now = self.0.load(Ordering::Relaxed);
+        if now < Self::LIKELY {
+            self.0.store(now + 1, Ordering::Relaxed);
+        }
+        now >= Self::LIKELY
+    }
+
+    fn was_right(&self, right: bool) {
+        let now = self.0.load(Ordering::Relaxed);
+        let next = if right {
+            (now + 1).min(Self::MOST)
+        } else {
+            now.saturating_sub(Self::LIKELY)
+        };
+        self.0.store(next, Ordering::Relaxed);
+    }
 }
 
 impl<S> Clone for Socket<S> {
@@ -42,6 +76,7 @@ impl<S> Socket<S> {
             shared: Arc::new(Shared {
                 source,
                 is_drained: AtomicBool::new(false),
+                guess: Guess::default(),
             }),
             reads: Limits::default(),
             writes: Limits::default(),
@@ -62,11 +97,19 @@ impl<S> Socket<S> {
         let source = self.source();
         let end = self.reads.end();
         let mut waits = asked > 0 && self.shared.is_drained.swap(false, Ordering::Relaxed);
+        // What is there is read, even if there is no time left to wait for it.
+        waits &= end.is_none_or(|end| end > Instant::now());
+        let guesses = waits && end.is_none() && self.shared.guess.is_likely() && rest()?;
+        waits &= !guesses;
         loop {
             if waits {
                 wait_until(end, source.readable())?;
             }
-            match read(source.get_ref()) {
+            let done = read(source.get_ref());
+            if guesses && !waits {
+                self.shared.guess.was_right(done.is_ok());
+            }
+            match done {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => waits = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => waits = false,
                 Ok(got) => {
