@@ -329,8 +329,8 @@ traffic
    10770 bytes
 ";
 
-/// Examples with tests of their own, since they read input.
-const TESTED_ELSEWHERE: [&str; 7] = [
+/// Examples with tests of their own, since they read input, or print what is different each time.
+const TESTED_ELSEWHERE: [&str; 8] = [
     "cluster_grep",
     "grep",
     "grep_draws",
@@ -338,6 +338,7 @@ const TESTED_ELSEWHERE: [&str; 7] = [
     "overflow",
     "replay",
     "stack_needs",
+    "ureq_many",
 ];
 
 /// target/PROFILE/examples/NAME, beside the target/PROFILE/deps that this test runs from.
