@@ -18,6 +18,18 @@ a generator:  [0, 2, 4, 6, 8]
 ",
     ),
     (
+        "rustls_echo",
+        "\
+hello from client 0: HELLO FROM CLIENT 0
+hello from client 1: HELLO FROM CLIENT 1
+hello from client 2: HELLO FROM CLIENT 2
+hello from client 3: HELLO FROM CLIENT 3
+hello from client 4: HELLO FROM CLIENT 4
+5 connections at once, both ends of each: TLSv1_3
+threads: 1
+",
+    ),
+    (
         "just_started",
         r#"the error: can't send a value to a just-started coroutine; prime it first
 came back: "spam"

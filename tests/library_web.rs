@@ -2,7 +2,6 @@
 //!
 //! The examples among them are run too: plain `cargo test` builds them first, `--test library_web` alone does not.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
@@ -17,16 +16,20 @@ mod ureq_on_fibers;
 
 #[path = "library_web/http_server.rs"]
 mod http_server_tests;
+#[path = "library_web/rustls.rs"]
+mod rustls_tests;
 #[path = "library_web/ureq.rs"]
 mod ureq_tests;
 
-fn executor() -> Rc<LocalExecutor<'static>> {
-    Rc::new(LocalExecutor::new())
+type Executor = Rc<LocalExecutor<'static>>;
+
+fn executor() -> Executor {
+    Executor::default()
 }
 
 /// Standard output, standard error and exit code of an example.
 fn run_example(name: &str, arguments: &[&str]) -> (String, String, Option<i32>) {
-    let test = PathBuf::from(std::env::current_exe().expect("a test has a path"));
+    let test = std::env::current_exe().expect("a test has a path");
     let target = test
         .ancestors()
         .nth(2)

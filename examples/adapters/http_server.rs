@@ -24,15 +24,19 @@
 // Each example uses what it needs.
 #![allow(dead_code)]
 
-use std::cell::Cell;
-use std::convert::Infallible;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use async_executor::{LocalExecutor, Task};
+use yieldfrom::fiber;
 use yieldfrom::io::{TcpListener, TcpStream};
-use yieldfrom::{Cancelled, await_, fiber};
+
+#[path = "barrier.rs"]
+mod barrier;
+
+#[allow(unused_imports)]
+pub use barrier::Barrier;
 
 /// A server that accepts connections until it is dropped. Those that are open then go on to their end.
 pub struct Server {
@@ -233,32 +237,4 @@ fn receive_line(head: &mut impl BufRead) -> io::Result<Option<String>> {
 
 fn invalid(what: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, what)
-}
-
-/// Lets nobody pass before `count` have come; afterwards everybody.
-pub struct Barrier {
-    left: Cell<usize>,
-    // Nothing is ever sent: that it is closed opens the barrier.
-    is_open: async_channel::Receiver<Infallible>,
-    _sender: async_channel::Sender<Infallible>,
-}
-
-impl Barrier {
-    pub fn new(count: usize) -> Self {
-        let (_sender, is_open) = async_channel::bounded(1);
-        Self {
-            left: Cell::new(count),
-            is_open,
-            _sender,
-        }
-    }
-
-    /// Comes to the barrier, and waits for the others.
-    pub fn wait(&self) -> Result<(), Cancelled> {
-        self.left.set(self.left.get().saturating_sub(1));
-        if self.left.get() == 0 {
-            self.is_open.close();
-        }
-        await_(self.is_open.recv()).map(|_closed| ())
-    }
 }
