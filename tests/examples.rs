@@ -30,6 +30,15 @@ threads: 1
 ",
     ),
     (
+        "tungstenite_chat",
+        "\
+20 clients, each has heard 20 messages
+the same in the same order: true
+still in the room: 0
+threads: 1
+",
+    ),
+    (
         "just_started",
         r#"the error: can't send a value to a just-started coroutine; prime it first
 came back: "spam"

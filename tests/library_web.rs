@@ -7,8 +7,12 @@ use std::rc::Rc;
 
 use async_executor::LocalExecutor;
 
+#[path = "../examples/tungstenite_chat/client.rs"]
+mod client;
 #[path = "../examples/adapters/http_server.rs"]
 mod http_server;
+#[path = "../examples/tungstenite_chat/room.rs"]
+mod room;
 #[path = "../examples/adapters/tls.rs"]
 mod tls;
 #[path = "../examples/adapters/ureq.rs"]
@@ -18,6 +22,8 @@ mod ureq_on_fibers;
 mod http_server_tests;
 #[path = "library_web/rustls.rs"]
 mod rustls_tests;
+#[path = "library_web/tungstenite.rs"]
+mod tungstenite_tests;
 #[path = "library_web/ureq.rs"]
 mod ureq_tests;
 
