@@ -68,6 +68,10 @@ pub type UnixListener = Listener<std::os::unix::net::UnixListener>;
 /// keep the thread busy with errors.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections that may wait to be accepted: what Linux allows if nobody has told it otherwise.
+#[cfg(unix)]
+const QUEUE: i32 = 4096;
+
 impl<L> Listener<L> {
     /// The standard library's listener, which is in non-blocking mode.
     pub fn get_ref(&self) -> &L {
@@ -156,14 +160,20 @@ fn is_exhaustion(error: &io::Error) -> bool {
 impl TcpListener {
     /// Listens at an address; port 0 is any that is free.
     ///
+    /// On Unix, up to 4096 connections may wait to be accepted, if the system allows so many (`net.core.somaxconn` on Linux).
+    ///
     /// # Errors
     ///
     /// If the address is in use or not one of this machine.
     pub fn bind(address: impl Into<Address>) -> io::Result<Self> {
-        address
+        let source = address
             .into()
-            .try_each(Async::<std::net::TcpListener>::bind)
-            .map(Self::from)
+            .try_each(Async::<std::net::TcpListener>::bind)?;
+        // The standard library's queue holds 128. It is soon full: clients on this thread come before the fiber that accepts
+        // them has its turn. Who finds it full tries again after a second (tests/listen_queue.rs).
+        #[cfg(unix)]
+        let _ = rustix::net::listen(source.get_ref(), QUEUE); // it listens anyway
+        Ok(source.into())
     }
 
     /// Where it listens.
