@@ -236,6 +236,30 @@ fn a_shut_down_agent_interrupts_its_requests() {
     assert!(matches!(error, Error::Io(_)), "{error}");
 }
 
+#[test]
+fn a_request_goes_through_a_proxy() {
+    let (listener, url) = listen("127.0.0.1");
+    let proxy = unblock(move || {
+        let mut stream = BufReader::new(listener.accept().unwrap().0);
+        let mut line = String::new();
+        stream.read_line(&mut line).unwrap();
+        assert!(read_head(&mut stream));
+        let established = b"HTTP/1.1 200 OK\r\n\r\n";
+        stream.get_mut().write_all(established).unwrap();
+        assert!(read_head(&mut stream)); // of what is in the tunnel
+        stream.get_mut().write_all(ANSWER).unwrap();
+        line
+    });
+    let config = Agent::config_builder().proxy(Some(ureq::Proxy::new(&url).unwrap()));
+    let agent = agent(config.build());
+    let (answer, line) = block_on(async {
+        let answer = fiber(move || get(&agent, "http://127.0.0.1:1/")).await;
+        (answer, proxy.await)
+    });
+    assert_eq!(answer.unwrap(), "ok");
+    assert_eq!(line, "CONNECT 127.0.0.1:1 HTTP/1.1\r\n");
+}
+
 /// ureq's own TLS, over the sockets of fibers.
 #[test]
 fn https_requests_wait_at_once_on_one_thread() {
