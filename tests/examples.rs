@@ -332,6 +332,22 @@ exit parser
 raised: the block has failed in another way
 ",
     ),
+    (
+        "rows",
+        r#"client 0: {"name":"row, 0","number":0,"square":0} {"name":"row, 1","number":1,"square":1} {"name":"row, 2","number":2,"square":4}
+client 1: {"name":"row, 1","number":1,"square":1} {"name":"row, 2","number":2,"square":4} {"name":"row, 3","number":3,"square":9}
+client 2: {"name":"row, 2","number":2,"square":4} {"name":"row, 3","number":3,"square":9} {"name":"row, 4","number":4,"square":16}
+threads of the server: 1
+"#,
+    ),
+    (
+        "archives",
+        "\
+tar.gz over HTTP: 4 at once, 21 files each
+zip over sockets: 4 at once, 21 files each
+threads: 1
+",
+    ),
 ];
 
 /// From both, with this crate and without.
@@ -351,12 +367,13 @@ traffic
 ";
 
 /// Examples with tests of their own, since they read input, or print what is different each time.
-const TESTED_ELSEWHERE: [&str; 8] = [
+const TESTED_ELSEWHERE: [&str; 9] = [
     "cluster_grep",
     "grep",
     "grep_draws",
     "million",
     "overflow",
+    "redis_many",
     "replay",
     "stack_needs",
     "ureq_many",
