@@ -20,6 +20,7 @@ use std::panic::catch_unwind;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::thread;
 
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use lexopt::Arg;
 use regex::Regex;
 use yieldfrom::{Builder, Coroutine, Generator, MIN_STACK_SIZE, Step, report_overflow};
@@ -55,6 +56,7 @@ const CALLS: &[Call] = &[
     Call { name: "regex", what: "a regular expression, made outside: its first match", run: regex_match },
     Call { name: "regex_new", what: "the same, made inside", run: |b| inside(b, regex_new) },
     Call { name: "json", what: "`serde_json`, a document 100 levels deep", run: |b| inside(b, json) },
+    Call { name: "gzip", what: "`flate2`, to compress and decompress", run: |b| inside(b, gzip) },
     Call { name: "connect", what: "`TcpStream::connect` to an address", run: connect },
     Call { name: "resolve", what: "looking up `localhost`, in the hosts file", run: |b| inside(b, resolve) },
     Call { name: "spawn", what: "`thread::spawn`, and its `join`", run: |b| inside(b, spawn) },
@@ -150,6 +152,14 @@ fn json() -> Result {
     let levels = 50; // of an object in a list
     let text = r#"[{"a":"#.repeat(levels) + "1.5" + &"}]".repeat(levels);
     black_box(serde_json::from_str::<serde_json::Value>(&text)?);
+    Ok(())
+}
+
+fn gzip() -> Result {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(TEXT.as_bytes())?;
+    let compressed = encoder.finish()?;
+    black_box(io::read_to_string(GzDecoder::new(&compressed[..]))?);
     Ok(())
 }
 
