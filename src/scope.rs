@@ -35,7 +35,7 @@ use std::task::{Context, Poll, Waker};
 use crate::cancelled::Cancelled;
 use crate::channel::Port;
 use crate::frames;
-use crate::stack::thread_has_ended;
+use crate::stack::{stack_of, thread_has_ended};
 
 /// One resume of a fiber.
 pub(crate) struct Scope {
@@ -219,10 +219,12 @@ fn at_place<R>(act: impl FnOnce(Place<'_>) -> R) -> R {
 #[inline(never)]
 fn was_left(poll: (u64, usize)) -> bool {
     let mut is_caller = !frames::VISIBLE;
-    let mut inner = usize::MAX;
+    let (place, mut inner) = (stack_of(poll.1), usize::MAX);
     frames::outwards(|frame| {
-        // The frames of one stack follow each other upwards.
-        is_caller |= inner < poll.1 && poll.1 < frame.end();
+        // The frames of one stack follow each other upwards. Where the walk goes on on another stack, what lies between is
+        // no frame, and may be a stack on which a poll was left.
+        let within = inner < poll.1 && poll.1 < frame.end();
+        is_caller |= within && stack_of(inner) == place && stack_of(frame.end()) == place;
         inner = frame.end();
         !is_caller
     });

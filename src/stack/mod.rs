@@ -191,6 +191,12 @@ pub(crate) fn bytes_left(address: usize) -> Option<usize> {
     Some(address.saturating_sub(region.slot_start(index) + GUARD))
 }
 
+/// Which of our stacks an address lies on, if any: where its slot begins.
+pub(crate) fn stack_of(address: usize) -> Option<usize> {
+    let (region, index) = region::find(address)?;
+    Some(region.slot_start(index))
+}
+
 /// Gives the memory of stacks that are not in use back to the operating system.
 ///
 /// Stacks are kept for the next generator or coroutine, with the memory that was touched: a page (4 KiB) each in the usual
