@@ -183,13 +183,16 @@ impl<R> Future for Fiber<R> {
     /// If the body panics, or has ended. Also if there is no stack for it, see [`try_reserve`](Fiber::try_reserve).
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
         let before = self.handle.state();
+        if matches!(before, State::Running | State::Closed) {
+            // Here, as the panic hook is not to run in a scope whose port is that of a body that has ended.
+            panic!("a fiber was polled after its end");
+        }
         // SAFETY: the port is null, or that of a body that has begun and not ended. The waker outlives this call, and the
         // body uses no other than its clone: one that is suspended by a drop has no waker any more.
         let scope = unsafe { Scope::new(self.port, context.waker()) };
         let turn = scope.enter(|| match before {
             State::Created => self.handle.start(),
-            State::Suspended => Ok(self.handle.send(())),
-            State::Running | State::Closed => panic!("a fiber was polled after its end"),
+            _ => Ok(self.handle.send(())),
         });
         let (was_waiting, is_waiting) = (
             before == State::Suspended,

@@ -248,8 +248,8 @@ fn park(number: u64) {
     }
 }
 
-/// Polls a future and marks that it is being polled.
-fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+/// Marks that something is being called that must not be suspended by a wait.
+fn marked<R>(call: impl FnOnce() -> R) -> R {
     /// Unless the mark is another one by now, it is taken off.
     struct Mark(u64);
     impl Drop for Mark {
@@ -263,7 +263,12 @@ fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
     }
     let mark = Mark(THREAD.with(Thread::number));
     THREAD.with(|thread| thread.poll.set((mark.0, ptr::from_ref(&mark) as usize)));
-    future.poll(&mut Context::from_waker(waker))
+    call()
+}
+
+/// Polls a future and marks that it is being polled.
+fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+    marked(|| future.poll(&mut Context::from_waker(waker)))
 }
 
 /// Polls a future that cannot be waited for.
@@ -278,43 +283,62 @@ fn once<F: Future>(future: Pin<&mut F>) -> Result<F::Output, Refusal> {
 /// Waits for a future: suspends the fiber that the caller runs in, or blocks the thread if there is none.
 pub(crate) fn wait<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Refusal> {
     enum Next {
-        Poll(u64),
+        /// The waker is null if there is a clone of it.
+        Poll(u64, *const Waker),
         Block,
         Refuse(Refusal),
         End(*const Scope),
     }
-    let mut own: Option<Waker> = None;
+    // In which scope it was cloned, and the clone.
+    let mut own: Option<(u64, Waker)> = None;
     loop {
         let next = at_place(|place| match place {
-            Place::Fiber(scope) => {
-                let Some(waker) = scope.waker() else {
-                    return Next::End(scope);
-                };
-                match &mut own {
-                    Some(own) if own.will_wake(waker) => {}
-                    own => *own = Some(waker.clone()),
+            Place::Fiber(scope) => match (scope.waker(), &own) {
+                (None, _) => Next::End(scope),
+                (Some(waker), Some((number, own)))
+                    if *number == scope.number || own.will_wake(waker) =>
+                {
+                    Next::Poll(scope.number, ptr::null())
                 }
-                Next::Poll(scope.number)
-            }
+                (Some(waker), _) => Next::Poll(scope.number, waker),
+            },
             Place::Thread => Next::Block,
             Place::Misplaced(refusal) => Next::Refuse(refusal),
         });
         match next {
             // Whoever runs next would find the thread panicking.
-            Next::Poll(_) if std::thread::panicking() => return once(future),
+            Next::Poll(..) if std::thread::panicking() => return once(future),
             // async-io's thread-locals may be gone too.
             Next::Block if thread_has_ended() => return once(future),
-            Next::Poll(number) => {
-                let waker = own.as_ref().expect("it has just been cloned");
+            Next::Poll(number, waker) => {
+                if !waker.is_null() {
+                    // SAFETY: it outlives the resume, which goes on meanwhile: a wait in there is refused.
+                    let new = marked(|| unsafe { (*waker).clone() });
+                    if let Some((_, old)) = own.replace((number, new)) {
+                        // What a waker does when it is dropped is its own business. If it waits, the scope is another one
+                        // afterwards. Attacked by `a_waker_may_wait_where_it_is_dropped`.
+                        drop(old);
+                        continue;
+                    }
+                }
+                let (_, waker) = own.as_ref().expect("it has been cloned");
                 if let Poll::Ready(output) = poll(future.as_mut(), waker) {
                     return Ok(output);
                 }
                 park(number);
             }
             Next::Block => {
-                return Ok(async_io::block_on(std::future::poll_fn(|context| {
-                    poll(future.as_mut(), context.waker())
-                })));
+                let blocked = async_io::block_on(std::future::poll_fn(|context| {
+                    match poll(future.as_mut(), context.waker()) {
+                        Poll::Ready(output) => Poll::Ready(Some(output)),
+                        // A generator has yielded from the poll, and is gone on with in a fiber.
+                        Poll::Pending if in_fiber() => Poll::Ready(None),
+                        Poll::Pending => Poll::Pending,
+                    }
+                }));
+                if let Some(output) = blocked {
+                    return Ok(output);
+                }
             }
             Next::Refuse(refusal) => return Err(refusal),
             Next::End(scope) => {
@@ -331,7 +355,7 @@ pub(crate) fn wait<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Refu
 pub(crate) fn checkpoint() -> Result<(), Cancelled> {
     enum Next {
         Go,
-        Rest(u64),
+        Rest(u64, *const Waker),
         End(*const Scope),
     }
     let next = at_place(|place| match place {
@@ -341,18 +365,15 @@ pub(crate) fn checkpoint() -> Result<(), Cancelled> {
                 scope.budget.set(left);
                 Next::Go
             }
-            (Some(waker), None) if !std::thread::panicking() => {
-                waker.wake_by_ref();
-                Next::Rest(scope.number)
-            }
+            (Some(_), None) if !std::thread::panicking() => Next::Rest(scope.number, scope.waker),
             (Some(_), None) => Next::Go,
         },
         Place::Thread | Place::Misplaced(_) => Next::Go,
     });
     match next {
         Next::Go => Ok(()),
-        Next::Rest(number) => {
-            park(number);
+        Next::Rest(number, waker) => {
+            give_way(number, waker);
             checkpoint()
         }
         Next::End(scope) => {
@@ -363,17 +384,31 @@ pub(crate) fn checkpoint() -> Result<(), Cancelled> {
     }
 }
 
+/// Suspends the current fiber until the others have had their turn.
+fn give_way(number: u64, waker: *const Waker) {
+    // SAFETY: as in `wait`. A clone, because to be woken may be to wait: then the scope, and what its waker was, are over.
+    // Attacked by `a_waker_may_wait_where_it_is_woken`.
+    marked(|| unsafe { (*waker).clone() }).wake();
+    park(number);
+}
+
 /// Lets all others that are ready have their turn. `false` if the caller is in no fiber, and there is nobody to let.
 pub(crate) fn rest() -> Result<bool, Cancelled> {
-    let number = at_place(|place| match place {
-        Place::Fiber(scope) if !std::thread::panicking() => scope.waker().map(|waker| {
-            waker.wake_by_ref();
-            scope.number
-        }),
+    let turn = at_place(|place| match place {
+        Place::Fiber(scope) if !std::thread::panicking() => scope
+            .waker()
+            .map(|waker| (scope.number, ptr::from_ref(waker))),
         _ => None,
     });
-    number.inspect(|number| park(*number));
-    checkpoint().map(|()| number.is_some())
+    if let Some((number, waker)) = turn {
+        give_way(number, waker);
+    }
+    checkpoint().map(|()| turn.is_some())
+}
+
+/// Whether the caller runs in a fiber, and not in a future that is being polled there.
+fn in_fiber() -> bool {
+    at_place(|place| matches!(place, Place::Fiber(_)))
 }
 
 /// Whether the caller may block its thread: no fiber runs here, and none waits here.
