@@ -63,15 +63,32 @@ struct Thread {
     last: Cell<u64>,
     /// How many fibers are suspended.
     waiting: Cell<usize>,
+    /// Thread-locals are being destroyed, see [`End`].
+    ends: Cell<bool>,
+}
+
+/// Is dropped when the thread ends or calls `exit`, before all thread-locals that were first used before it.
+///
+/// From then on nobody waits. A thread would be blocked with thread-locals of async-io that are gone. And a fiber in which a
+/// destructor runs, because it has called `exit`, would leave others to go on that are suspended in the `with` of a
+/// thread-local that is gone. What was first used after this one escapes it, which the README names.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        THREAD.with(|thread| thread.ends.set(true));
+    }
 }
 
 thread_local! {
+    static END: End = const { End };
     static THREAD: Thread = const {
         Thread {
             current: Cell::new(ptr::null()),
             poll: Cell::new((0, 0)),
             last: Cell::new(0),
             waiting: Cell::new(0),
+            ends: Cell::new(false),
         }
     };
 }
@@ -185,8 +202,14 @@ pub(crate) fn begin(port: &Port<(), ()>) {
     unsafe { (*current).port.set(port) };
 }
 
+/// Whether nobody waits any more on this thread.
+fn thread_ends() -> bool {
+    THREAD.with(|thread| thread.ends.get()) || thread_has_ended()
+}
+
 /// Counts a fiber that is suspended from now on, or no longer.
 pub(crate) fn count_waiting(more: bool) {
+    let _ = END.try_with(|_| {});
     THREAD.with(|thread| {
         let waiting = thread.waiting.get();
         thread
@@ -308,8 +331,7 @@ pub(crate) fn wait<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Refu
         match next {
             // Whoever runs next would find the thread panicking.
             Next::Poll(..) if std::thread::panicking() => return once(future),
-            // async-io's thread-locals may be gone too.
-            Next::Block if thread_has_ended() => return once(future),
+            Next::Poll(..) | Next::Block if thread_ends() => return once(future),
             Next::Poll(number, waker) => {
                 if !waker.is_null() {
                     // SAFETY: it outlives the resume, which goes on meanwhile: a wait in there is refused.
@@ -336,6 +358,8 @@ pub(crate) fn wait<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Refu
                         Poll::Pending => Poll::Pending,
                     }
                 }));
+                // After async-io's, so that it is dropped before them.
+                let _ = END.try_with(|_| {});
                 if let Some(output) = blocked {
                     return Ok(output);
                 }
@@ -365,7 +389,9 @@ pub(crate) fn checkpoint() -> Result<(), Cancelled> {
                 scope.budget.set(left);
                 Next::Go
             }
-            (Some(_), None) if !std::thread::panicking() => Next::Rest(scope.number, scope.waker),
+            (Some(_), None) if !std::thread::panicking() && !thread_ends() => {
+                Next::Rest(scope.number, scope.waker)
+            }
             (Some(_), None) => Next::Go,
         },
         Place::Thread | Place::Misplaced(_) => Next::Go,
@@ -439,7 +465,9 @@ pub(crate) fn suspend(own: &Own, before: impl FnOnce()) -> Result<(), Refusal> {
         at_place(|place| match place {
             Place::Fiber(scope) if scope.port.get() != own.0 => Next::Refuse(Refusal::InPoll),
             Place::Fiber(scope) if scope.waker.is_null() => Next::End(scope),
-            Place::Fiber(_) if std::thread::panicking() => Next::Refuse(Refusal::Cancelled),
+            Place::Fiber(_) if std::thread::panicking() || thread_ends() => {
+                Next::Refuse(Refusal::Cancelled)
+            }
             Place::Fiber(scope) => Next::Rest(scope.number),
             Place::Thread => Next::Refuse(Refusal::OnLoop),
             Place::Misplaced(refusal) => Next::Refuse(refusal),

@@ -5,17 +5,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs::OpenOptions;
+use std::future::Future;
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
 use std::process::Stdio;
+use std::task::{Context, Waker};
 
 mod child;
 
 use child::{DONE, SIGABRT, child, died, lived, text};
 use yieldfrom::{
-    Co, Coroutine, Exception, Generator, Step, Yielder, coroutine, generator, scoped,
-    set_unraisable_hook,
+    Co, Coroutine, Exception, Fiber, Generator, Step, Yielder, await_, coroutine, fiber, generator,
+    scoped, set_unraisable_hook,
 };
 
 #[track_caller]
@@ -424,6 +427,53 @@ fn the_process_may_exit_while_others_are_suspended_in_thread_locals() {
                 std::process::exit(0)
             });
             other.next();
+        },
+    );
+}
+
+// Fibers --------------------------------------------------------------------------------------------------------------
+
+/// Thread-locals are destroyed one after the other. If a destructor among them waited, others that are suspended in the
+/// `with` of one that is gone would go on.
+#[test]
+fn a_destructor_does_not_wait_in_exit_that_is_called_in_a_fiber() {
+    struct Waits;
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            let _ = await_(std::future::pending::<()>());
+            println!("{DONE}");
+        }
+    }
+    struct Borrowed(Cell<bool>);
+    impl Drop for Borrowed {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+    thread_local! {
+        static WAITS: Waits = const { Waits };
+        static BORROWED: Borrowed = const { Borrowed(Cell::new(false)) };
+    }
+    survives(
+        "a_destructor_does_not_wait_in_exit_that_is_called_in_a_fiber",
+        || {
+            let poll = |f: &mut Fiber<()>| {
+                let context = &mut Context::from_waker(Waker::noop());
+                assert!(Pin::new(f).poll(context).is_pending());
+            };
+            WAITS.with(|_| {}); // destroyed last
+            let mut borrows = fiber(|| {
+                BORROWED.with(|borrowed| {
+                    let _ = await_(futures_lite::future::yield_now());
+                    assert!(!borrowed.0.get(), "a use after free");
+                });
+            });
+            poll(&mut borrows);
+            let mut exits = fiber(|| std::process::exit(0));
+            poll(&mut exits);
+            let mut context = Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut borrows).poll(&mut context);
+            unreachable!("the process has ended");
         },
     );
 }

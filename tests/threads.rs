@@ -5,15 +5,18 @@
 //! the crate's own thread-locals, which are destroyed too, are first used after the slot and then before it.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use yieldfrom::pipe::{Receiver, Sink, sink};
 use yieldfrom::{
-    Builder, Co, Coroutine, Exception, Generator, Reason, SharedCoroutine, Yielder, coroutine,
-    generator, scoped, set_unraisable_hook,
+    Builder, Co, Coroutine, Exception, Fiber, Generator, Reason, SharedCoroutine, Yielder, await_,
+    coroutine, fiber, generator, scoped, set_unraisable_hook,
 };
 
 /// How often a body was woken after what it borrows was dropped.
@@ -99,6 +102,37 @@ fn borrowing_generator() -> Generator<()> {
     g
 }
 
+fn borrowing_fiber() -> Fiber<()> {
+    let mut f = fiber(|| {
+        BORROWED.with(|borrowed| {
+            let _guard = OnDrop(|| borrowed.use_it());
+            let _ = await_(std::future::pending::<()>());
+        });
+    });
+    assert!(poll(&mut f).is_pending());
+    f
+}
+
+/// In a generator that the fiber has resumed.
+fn fiber_in_a_generator() -> Fiber<()> {
+    let mut f = fiber(|| {
+        let inside = generator(|y: &Yielder<()>| {
+            y.yield_(());
+            BORROWED.with(|borrowed| {
+                let _guard = OnDrop(|| borrowed.use_it());
+                let _ = await_(std::future::pending::<()>());
+            });
+        });
+        inside.for_each(drop);
+    });
+    assert!(poll(&mut f).is_pending());
+    f
+}
+
+fn poll(f: &mut Fiber<()>) -> Poll<()> {
+    Pin::new(f).poll(&mut Context::from_waker(Waker::noop()))
+}
+
 fn borrowing_sink() -> Sink<u8> {
     let mut stage = sink(|items: &mut Receiver<u8>| {
         BORROWED.with(|borrowed| {
@@ -139,6 +173,14 @@ macro_rules! parked {
 parked! {
     a_coroutine_is_not_woken_when_its_thread_ends: Coroutine<(), ()> = borrowing_coroutine(), 1;
     a_generator_is_not_woken_when_its_thread_ends: Generator<()> = borrowing_generator(), 1;
+    a_fiber_is_not_woken_when_its_thread_ends: Fiber<()> = borrowing_fiber(), 1;
+    a_fiber_in_a_generator_is_not_woken_when_its_thread_ends: Fiber<()> = fiber_in_a_generator(), 1;
+    a_task_is_not_woken_when_its_thread_ends: Box<dyn std::any::Any> = {
+        let executor = async_executor::LocalExecutor::new();
+        executor.spawn(borrowing_fiber()).detach();
+        while executor.try_tick() {}
+        Box::new(executor)
+    }, 1;
     a_sink_is_not_woken_when_its_thread_ends: Sink<u8> = borrowing_sink(), 1;
     a_shared_one_is_not_woken_when_its_thread_ends: Vec<SharedCoroutine<(), ()>> = {
         let shared = borrowing_coroutine().shared();
@@ -235,6 +277,8 @@ fn drops_on_a_living_thread_wake() {
         drop(borrowing_coroutine());
         drop(borrowing_generator());
         drop(borrowing_sink());
+        drop(borrowing_fiber());
+        drop(fiber_in_a_generator());
         // In a body, during a panic, and in a chain.
         let outer = generator(|y: &Yielder<()>| {
             let _inner = borrowing_coroutine();
@@ -247,7 +291,7 @@ fn drops_on_a_living_thread_wake() {
         }));
         assert!(result.is_err());
     });
-    assert_eq!((woken, left), (5, 0));
+    assert_eq!((woken, left), (7, 0));
 }
 
 /// Each drop of a suspended one looks at the frames outwards. Down a chain it must not look at all of them again.
@@ -291,4 +335,71 @@ fn a_long_chain_of_generators_ends() {
         assert_eq!(g.by_ref().take(2001).count(), 2001);
     });
     assert_eq!((woken, left), (2001, 0));
+}
+
+/// Other threads may borrow from it, and lists may lead through it.
+#[test]
+fn what_lies_on_a_forgotten_fiber_stays_there() {
+    let _guard = begin();
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    let seen = AtomicU32::new(0);
+    let (seen, notify) = (
+        std::sync::Arc::new(seen),
+        std::sync::Arc::new(tokio::sync::Notify::new()),
+    );
+    let (says, notified) = (seen.clone(), notify.clone());
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let mut f = fiber(move || {
+            let words = [1_u32, 2, 3];
+            thread::scope(|scope| {
+                let words = &words;
+                scope.spawn(move || {
+                    receiver.recv().unwrap();
+                    says.store(words.iter().sum(), SeqCst);
+                    begun.send(()).unwrap();
+                });
+                let _ = await_(notified.notified()); // its place in a list is on this stack
+            });
+        });
+        assert!(poll(&mut f).is_pending());
+        std::mem::forget(f);
+    })
+    .join()
+    .unwrap();
+    yieldfrom::trim_stacks();
+    sender.send(()).unwrap();
+    has_begun.recv().unwrap();
+    assert_eq!(seen.load(SeqCst), 6);
+    notify.notify_waiters();
+}
+
+/// Its own thread-locals, and those of what it waits with, may be gone.
+#[test]
+fn a_destructor_of_a_thread_local_does_not_wait() {
+    struct Waits;
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            assert_eq!(await_(async { 1 }), Ok(1));
+            assert!(await_(std::future::pending::<()>()).is_err());
+            WOKEN.fetch_add(1, SeqCst);
+        }
+    }
+    thread_local! {
+        static WAITS: Waits = const { Waits };
+    }
+    let _guard = begin();
+    thread::spawn(|| {
+        WAITS.with(|_| {}); // before async-io's, so that it is destroyed later
+        assert_eq!(await_(futures_lite::future::yield_now()), Ok(()));
+    })
+    .join()
+    .unwrap();
+    thread::spawn(|| {
+        WAITS.with(|_| {});
+        drop(borrowing_fiber());
+    })
+    .join()
+    .unwrap();
+    assert_eq!(WOKEN.load(SeqCst), 3);
 }
