@@ -281,7 +281,8 @@ impl Port<(), ()> {
     pub(crate) unsafe fn unwind_from_above(&self, may_unwind: bool) {
         let switch = &self.channel().switch;
         if may_unwind {
-            unwind_several(switch.bounds());
+            let (lowest, _) = switch.bounds();
+            unwind_several(lowest);
         }
         switch.set_report(Report::Stuck);
         loop {

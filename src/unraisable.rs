@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::exception::Exception;
+use crate::unwind::ForcedUnwind;
 
 /// Something that went wrong while a generator or coroutine was being dropped.
 ///
@@ -122,6 +123,11 @@ pub fn reset_unraisable_hook() {
 /// Reports to the hook. Never panics.
 #[cold]
 pub(crate) fn report(name: Option<&str>, reason: Reason) {
+    // Where a fiber is unwound by force while a coroutine above it is dropped, that drop stops the unwind. It is the fiber's
+    // business, and reported there.
+    if matches!(&reason, Reason::Panic(payload) if payload.is::<ForcedUnwind>()) {
+        return;
+    }
     let unraisable = Unraisable { name, reason };
     let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
     let result = catch_unwind(AssertUnwindSafe(|| match hook {

@@ -49,24 +49,26 @@ pub(crate) fn unwind(stack_left: usize) {
     }
 }
 
-/// [`unwind`]s the body on the stack between these addresses from within a coroutine that was resumed from there, directly or
+/// [`unwind`]s the body on the stack with this address from within a coroutine that was resumed from there, directly or
 /// through others: all of them, as each hands the panic to its resumer.
 ///
 /// A `catch_unwind` on the way does not count: what lies beyond it has to be able to be unwound too.
 #[cold]
 #[inline(never)]
-pub(crate) fn unwind_several(bounds: (usize, usize)) {
+pub(crate) fn unwind_several(stack: usize) {
     let marker = 0u8;
     if !cfg!(panic = "abort")
         && bytes_left(std::ptr::from_ref(&marker) as usize).is_none_or(|left| left >= NEEDED)
-        && (!VISIBLE || tables::pass_all(&marker, bounds))
+        && (!VISIBLE || tables::pass_all(&marker, stack))
     {
         std::panic::resume_unwind(Box::new(ForcedUnwind));
     }
 }
 
 mod tables {
+    use super::NEEDED;
     use crate::frames::{Frame, outwards};
+    use crate::stack::{bytes_left, stack_of};
 
     /// What the unwinder would do at one frame.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,35 +96,41 @@ mod tables {
         action == Action::Catch
     }
 
-    /// Whether every frame can be unwound, from the caller of the one with the marker to the root of the stack between these
-    /// addresses.
+    /// Whether every frame can be unwound, from the caller of the one with the marker to the root of the stack with this
+    /// address.
     ///
-    /// Between two stacks there are two frames of the switch library: one that calls the body, of which the table says that
-    /// nothing may leave it (nothing does: every body catches what is unwound), and one that the unwinder steps over to the
-    /// other stack. That last one is the same function for all of them.
-    pub(super) fn pass_all(marker: &u8, (limit, top): (usize, usize)) -> bool {
+    /// At the root of each stack the panic is caught, and raised anew where that coroutine was resumed, on the next stack. So
+    /// the outermost frame that catches is the root of a body. Beyond it are frames of the switch and its library, of which
+    /// the tables say, depending on how they were compiled, that nothing may leave them; nothing does.
+    pub(super) fn pass_all(marker: &u8, outermost: usize) -> bool {
         let marker = std::ptr::from_ref(marker) as usize;
-        let mut frames = Vec::new();
-        let (mut in_callers, mut on_stack) = (false, false);
+        let outermost = stack_of(outermost);
+        let mut stack = stack_of(marker);
+        let (mut in_callers, mut caught, mut terminates, mut passes) = (false, false, false, false);
         outwards(|frame| {
-            if in_callers {
-                // SAFETY: the table is the one of the frame's function, which the compiler wrote.
-                frames.push((frame.function(), unsafe { action_at(frame) }));
-            } else {
+            if !in_callers {
                 in_callers = frame.end() > marker;
+                return true;
             }
-            let was_on_stack = on_stack;
-            on_stack = (limit..=top).contains(&frame.end());
-            on_stack || !was_on_stack
+            let next = stack_of(frame.end());
+            if next != stack {
+                passes = caught && stack == outermost;
+                // The panic needs room on each stack.
+                if !caught || passes || bytes_left(frame.end()).is_some_and(|left| left < NEEDED) {
+                    return false;
+                }
+                (stack, caught, terminates) = (next, false, false);
+            }
+            // SAFETY: the table is the one of the frame's function, which the compiler wrote.
+            match unsafe { action_at(frame) } {
+                Action::Pass => {}
+                Action::Catch if terminates => return false,
+                Action::Catch => caught = true,
+                Action::Terminate => terminates = true,
+            }
+            true
         });
-        let Some(&(between, _)) = frames.last() else {
-            return false;
-        };
-        let callers = frames[1..].iter().map(|(function, _)| *function);
-        frames
-            .iter()
-            .zip(callers)
-            .all(|((_, action), caller)| *action != Action::Terminate || caller == between)
+        passes
     }
 
     /// # Safety
