@@ -11,7 +11,8 @@ use std::hint::black_box;
 use std::process::Stdio;
 use std::ptr;
 
-use yieldfrom::{Builder, Exception, Yielder, coroutine, generator, report_overflow};
+use futures_lite::future::{block_on, yield_now};
+use yieldfrom::{Builder, Exception, Yielder, await_, coroutine, generator, report_overflow};
 
 mod child;
 
@@ -586,4 +587,38 @@ fn a_coroutine_of_the_protocol_is_named_too() {
             let _ = co.send(1);
         },
     );
+}
+
+/// Of the fiber itself, and of a generator in a fiber that has waited in it.
+#[test]
+fn the_overflow_of_a_fiber_is_its_own() {
+    let test = "the_overflow_of_a_fiber_is_its_own";
+    reports(test, EXPECTED, || {
+        let f = Builder::new()
+            .name("the deep one")
+            .stack_size(256 * 1024)
+            .fiber(|| {
+                let mut g = Builder::new().name("above").generator(|y| y.yield_(1));
+                g.next();
+                await_(yield_now()).unwrap();
+                for_ever(0)
+            });
+        block_on(f);
+    });
+}
+
+#[test]
+fn the_overflow_of_a_generator_in_a_fiber_is_the_generators() {
+    let test = "the_overflow_of_a_generator_in_a_fiber_is_the_generators";
+    reports(test, EXPECTED, || {
+        let f = Builder::new().name("the fiber").fiber(|| {
+            let builder = Builder::new().name("the deep one").stack_size(256 * 1024);
+            let g = builder.generator(|y| {
+                await_(yield_now()).unwrap();
+                y.yield_(for_ever(0));
+            });
+            g.count()
+        });
+        block_on(f);
+    });
 }

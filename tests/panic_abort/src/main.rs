@@ -3,12 +3,15 @@
 //! Prints a line for each thing shown and ends with status 0; anything else is a failure.
 
 use std::cell::RefCell;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 
 use yieldfrom::pipe::{Receiver, sink};
 use yieldfrom::{
-    Builder, Co, Coroutine, Exception, Raised, State, Step, coroutine, generator, scoped,
-    set_unraisable_hook,
+    Builder, Co, Coroutine, Exception, Fiber, Raised, State, Step, await_, coroutine, fiber,
+    generator, scoped, set_unraisable_hook,
 };
 
 thread_local! {
@@ -24,7 +27,7 @@ fn main() {
     set_unraisable_hook(|unraisable| {
         REPORTS.with_borrow_mut(|reports| reports.push(unraisable.to_string()));
     });
-    let checks: [(&str, fn()); 9] = [
+    let checks: [(&str, fn()); 11] = [
         ("close returns what the body returns", close_returns),
         ("drop closes by value", drop_by_value),
         ("drop reports what the body raises", drop_reports),
@@ -40,6 +43,11 @@ fn main() {
         ),
         ("a generator run to its end is not", generator_ends),
         ("a stage closes by value", stage_closes),
+        ("a fiber is cancelled by value", fiber_cancels),
+        (
+            "a fiber that ignores its cancellation is leaked and reported",
+            ignored_cancel_leaks,
+        ),
     ];
     for (name, check) in checks {
         check();
@@ -180,4 +188,41 @@ fn stage_closes() {
     stage.send(&1).unwrap();
     stage.send(&2).unwrap();
     assert_eq!(stage.close(), 3);
+}
+
+/// Has it wait.
+fn begin<R>(f: &mut Fiber<R>) {
+    let context = &mut Context::from_waker(Waker::noop());
+    assert!(Pin::new(f).poll(context).is_pending());
+}
+
+fn fiber_cancels() {
+    let kept = Rc::new(());
+    let inner = kept.clone();
+    let mut f = fiber(move || {
+        let _inner = inner;
+        generator(|y| y.yield_(await_(pending::<()>()).is_err())).all(|cancelled| cancelled)
+    });
+    begin(&mut f);
+    assert_eq!(f.cancel(), Some(true));
+    assert_eq!(Rc::strong_count(&kept), 1);
+}
+
+fn ignored_cancel_leaks() {
+    let kept = Rc::new(());
+    let inner = kept.clone();
+    let mut f = Builder::new().name("f").fiber(move || {
+        let _inner = inner;
+        while await_(pending::<()>()).is_err() {}
+    });
+    begin(&mut f);
+    drop(f);
+    assert_eq!(Rc::strong_count(&kept), 2);
+    assert_eq!(
+        reports(),
+        [
+            "while dropping coroutine 'f': it ignored its cancellation",
+            "while dropping coroutine 'f': it could not be unwound, its stack is leaked"
+        ]
+    );
 }
