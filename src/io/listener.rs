@@ -157,6 +157,13 @@ fn is_exhaustion(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::OutOfMemory
 }
 
+/// The standard library's queue holds 128. It is soon full: clients on this thread come before the fiber that accepts them has
+/// its turn. Who finds it full tries again after a second (tests/listen_queue.rs).
+#[cfg(unix)]
+fn lengthen_queue(listener: &impl std::os::fd::AsFd) {
+    let _ = rustix::net::listen(listener, QUEUE); // it listens anyway
+}
+
 impl TcpListener {
     /// Listens at an address; port 0 is any that is free.
     ///
@@ -169,10 +176,8 @@ impl TcpListener {
         let source = address
             .into()
             .try_each(Async::<std::net::TcpListener>::bind)?;
-        // The standard library's queue holds 128. It is soon full: clients on this thread come before the fiber that accepts
-        // them has its turn. Who finds it full tries again after a second (tests/listen_queue.rs).
         #[cfg(unix)]
-        let _ = rustix::net::listen(source.get_ref(), QUEUE); // it listens anyway
+        lengthen_queue(&source);
         Ok(source.into())
     }
 
@@ -213,7 +218,9 @@ impl UnixListener {
     ///
     /// If the path exists or cannot be made.
     pub fn bind(path: impl AsRef<std::path::Path>) -> io::Result<Self> {
-        Async::<std::os::unix::net::UnixListener>::bind(path).map(Self::from)
+        let source = Async::<std::os::unix::net::UnixListener>::bind(path)?;
+        lengthen_queue(&source);
+        Ok(source.into())
     }
 
     /// Waits for the next connection.
