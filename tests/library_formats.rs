@@ -58,7 +58,7 @@ fn redis() -> Option<Server> {
     let server = Server::start().unwrap();
     if server.is_none() {
         // Not `eprintln`, which is shown only of tests that fail.
-        let mut loud = io::stderr(); // what `eprintln!` prints is not shown if a test passes
+        let mut loud = io::stderr();
         writeln!(loud, "\n!!! {}", redis_server::MISSING).unwrap();
     }
     server
