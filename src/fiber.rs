@@ -98,7 +98,8 @@ impl Builder {
 /// impossible too (below an `extern "C"` frame, or if it catches every unwind), its stack is leaked. Both are
 /// [reported](crate::set_unraisable_hook). (One that computes for ever without waiting cannot be stopped by anybody.)
 ///
-/// A fiber stays on the thread that made it: its stack may hold anything.
+/// A fiber stays on the thread that made it: its stack may hold anything. One that is suspended and forgotten
+/// ([`mem::forget`](std::mem::forget)) counts as waiting there for ever.
 ///
 /// ```compile_fail,E0277
 /// let f = yieldfrom::fiber(|| 1);

@@ -81,4 +81,4 @@ pub use retry::{Wants, retry};
 pub use standard::{stderr, stdin, stdout};
 #[cfg(unix)]
 pub use stream::UnixStream;
-pub use stream::{ReadHalf, Stream, TcpStream, WriteHalf};
+pub use stream::{Halves, ReadHalf, Stream, TcpStream, WriteHalf};
