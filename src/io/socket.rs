@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Instant;
@@ -140,36 +140,5 @@ impl<S> Socket<S> {
                 done => return done,
             }
         }
-    }
-}
-
-impl<S> Read for &Socket<S>
-where
-    for<'a> &'a S: Read,
-{
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read_with(buffer.len(), |mut source| source.read(buffer))
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [io::IoSliceMut<'_>]) -> io::Result<usize> {
-        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.read_with(asked, |mut source| source.read_vectored(buffers))
-    }
-}
-
-impl<S> Write for &Socket<S>
-where
-    for<'a> &'a S: Write,
-{
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_with(|mut source| source.write(bytes))
-    }
-
-    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.write_with(|mut source| source.write_vectored(slices))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(()) // sockets keep nothing back
     }
 }

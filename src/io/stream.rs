@@ -279,11 +279,14 @@ where
     for<'a> &'a S: Read,
 {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.0).read(buffer)
+        let asked = buffer.len();
+        self.0.read_with(asked, |mut source| source.read(buffer))
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&self.0).read_vectored(buffers)
+        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.0
+            .read_with(asked, |mut source| source.read_vectored(buffers))
     }
 }
 
@@ -292,15 +295,16 @@ where
     for<'a> &'a S: Write,
 {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&self.0).write(bytes)
+        self.0.write_with(|mut source| source.write(bytes))
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&self.0).write_vectored(slices)
+        self.0
+            .write_with(|mut source| source.write_vectored(slices))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        (&self.0).flush()
+        Ok(()) // sockets keep nothing back
     }
 }
 
@@ -309,11 +313,11 @@ where
     for<'a> &'a S: Read,
 {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.0).read(buffer)
+        (&*self).read(buffer)
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&self.0).read_vectored(buffers)
+        (&*self).read_vectored(buffers)
     }
 }
 
@@ -322,15 +326,15 @@ where
     for<'a> &'a S: Write,
 {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&self.0).write(bytes)
+        (&*self).write(bytes)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&self.0).write_vectored(slices)
+        (&*self).write_vectored(slices)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        (&self.0).flush()
+        (&*self).flush()
     }
 }
 
