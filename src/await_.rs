@@ -19,6 +19,7 @@ use crate::unraisable::{Reason, report};
 /// | elsewhere, on a thread where fibers wait: it is an executor's | it panics |
 /// | in a future that is being polled, as in an `async` block that `await_` waits for | it panics |
 /// | in a destructor, while a panic unwinds a fiber | not at all: the future is polled once |
+/// | while the thread's thread-locals are destroyed | not at all: the future is polled once |
 ///
 /// So one function serves threads and tasks alike.
 ///
