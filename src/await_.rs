@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::future::Future;
+use std::future::IntoFuture;
+use std::panic::Location;
 use std::pin::pin;
 
 use crate::cancelled::Cancelled;
@@ -53,8 +54,10 @@ use crate::unraisable::{Reason, report};
 /// thread where fibers wait, which it would block; use `.await` there, or run the code in a `fiber`"``.
 ///
 /// If the poll of the future panics.
-pub fn await_<F: Future>(future: F) -> Result<F::Output, Cancelled> {
-    wait(pin!(future)).map_err(|refusal| {
+#[track_caller]
+pub fn await_<F: IntoFuture>(future: F) -> Result<F::Output, Cancelled> {
+    let place = Location::caller();
+    wait(pin!(future.into_future()), Some(place)).map_err(|refusal| {
         if let Some(message) = refusal.message() {
             misplaced(message);
         }

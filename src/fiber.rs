@@ -5,12 +5,13 @@ use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::ptr;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::builder::Builder;
 use crate::channel::{Port, State};
 use crate::frame::{Handle, Outcome, Turn};
-use crate::scope::{Scope, begin, count_waiting};
+use crate::scope::{Keep, Scope, Source, begin, count_waiting};
 use crate::stack::StackError;
 use crate::unraisable::{Reason, report, report_if_it_panics};
 use crate::unwind::ForcedUnwind;
@@ -55,12 +56,24 @@ impl Builder {
         R: 'static,
         F: FnOnce() -> R + 'static,
     {
+        // SAFETY: nothing is borrowed: the bounds say so.
+        unsafe { self.fiber_unchecked(body) }
+    }
+
+    /// # Safety
+    ///
+    /// What `body` and its result borrow outlives the fiber; and it lives for ever if the fiber is forgotten, or its drop
+    /// reports [`Reason::Leaked`] or [`Reason::ThreadEnds`].
+    pub(crate) unsafe fn fiber_unchecked<R, F>(&self, body: F) -> Fiber<R>
+    where
+        F: FnOnce() -> R,
+    {
         let body = move |port: &Port<(), ()>| {
             begin(port);
             body()
         };
         Fiber {
-            // SAFETY: nothing is borrowed: the bounds say so.
+            // SAFETY: as our caller promises.
             handle: unsafe { Handle::new(self.config(), body) },
             port: ptr::null(),
         }
@@ -167,7 +180,7 @@ impl<R> Fiber<R> {
     fn finish(&self) -> Option<Outcome<R>> {
         count_waiting(false);
         // SAFETY: the port is that of a body that has begun and not ended, so both are there until the resume is over.
-        let scope = unsafe { Scope::new(self.port, ptr::null()) };
+        let scope = unsafe { Scope::new(self.port, Source::None) };
         let outcome = scope.enter(|| self.handle.resume_to_end());
         if scope.was_ignored() {
             report(self.name(), Reason::IgnoredCancel);
@@ -183,14 +196,44 @@ impl<R> Future for Fiber<R> {
     ///
     /// If the body panics, or has ended. Also if there is no stack for it, see [`try_reserve`](Fiber::try_reserve).
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
-        let before = self.handle.state();
-        if matches!(before, State::Running | State::Closed) {
+        if matches!(self.handle.state(), State::Running | State::Closed) {
             // Here, as the panic hook is not to run in a scope whose port is that of a body that has ended.
             panic!("a fiber was polled after its end");
         }
-        // SAFETY: the port is null, or that of a body that has begun and not ended. The waker outlives this call, and the
-        // body uses no other than its clone: one that is suspended by a drop has no waker any more.
-        let scope = unsafe { Scope::new(self.port, context.waker()) };
+        // SAFETY: the waker outlives this call, and the body uses no other than its clone: one that is suspended by a drop
+        // has no waker any more.
+        match unsafe { self.advance(Source::Poll(context.waker())) } {
+            Ok(Turn::Yielded(())) => Poll::Pending,
+            Ok(Turn::Finished(Outcome::Returned(value))) => Poll::Ready(value),
+            Ok(Turn::Finished(Outcome::Panicked(payload))) => resume_unwind(payload),
+            Err(error) => panic!("{error}; `try_reserve` reports this as an error"),
+        }
+    }
+}
+
+impl<R> Fiber<R> {
+    /// Runs it until it waits or ends, as the body of a task. It is created or suspended.
+    pub(crate) fn turn(&mut self, task: &Rc<dyn Keep>) -> Result<Turn<(), R>, StackError> {
+        // SAFETY: the task outlives this call, and who waits holds on to it.
+        unsafe { self.advance(Source::Task(task)) }
+    }
+
+    /// Brings it to its end, as a drop does. Returns whether its stack is free.
+    pub(crate) fn abandon(mut self) -> bool {
+        self.end();
+        self.handle.close();
+        !self.handle.channel().switch.has_stack()
+    }
+
+    /// Runs it until it waits or ends. It is created or suspended.
+    ///
+    /// # Safety
+    ///
+    /// What `source` points to outlives this call.
+    unsafe fn advance(&mut self, source: Source) -> Result<Turn<(), R>, StackError> {
+        let before = self.handle.state();
+        // SAFETY: the port is null, or that of a body that has begun and not ended; and what our caller promises.
+        let scope = unsafe { Scope::new(self.port, source) };
         let turn = scope.enter(|| match before {
             State::Created => self.handle.start(),
             _ => Ok(self.handle.send(())),
@@ -202,20 +245,15 @@ impl<R> Future for Fiber<R> {
         if was_waiting != is_waiting {
             count_waiting(is_waiting);
         }
-        match turn {
-            Ok(Turn::Yielded(())) => {
-                self.port = scope.port();
-                Poll::Pending
-            }
-            Ok(Turn::Finished(Outcome::Returned(value))) => Poll::Ready(value),
-            Ok(Turn::Finished(Outcome::Panicked(payload))) => resume_unwind(payload),
-            Err(error) => panic!("{error}; `try_reserve` reports this as an error"),
+        if is_waiting {
+            self.port = scope.port();
         }
+        turn
     }
 }
 
-impl<R> Drop for Fiber<R> {
-    fn drop(&mut self) {
+impl<R> Fiber<R> {
+    fn end(&mut self) {
         if self.handle.state() == State::Suspended {
             let mut is_counted = true;
             self.handle.end_with(|| {
@@ -233,6 +271,12 @@ impl<R> Drop for Fiber<R> {
                 count_waiting(false);
             }
         }
+    }
+}
+
+impl<R> Drop for Fiber<R> {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -15,6 +15,9 @@
 //! later, in one piece. A resumed generator or coroutine returns to its resumer or stays below; it cannot carry the scope
 //! away, as the scope is the thread's and not its own.
 //!
+//! A fiber that is a task of the [event loop](crate::task) may besides be *interrupted* in a wait, once for each request to
+//! cancel it, see [`Interrupt`].
+//!
 //! Two things have to be looked at besides:
 //!
 //! 1. A future that is being polled must not have its poll suspended by another wait: executors keep thread-locals of
@@ -28,21 +31,24 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::ptr;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::cancelled::Cancelled;
 use crate::channel::Port;
 use crate::frames;
+use crate::interrupt::{Interrupt, Waits, poll_interruptibly, with_interrupt};
 use crate::stack::{stack_of, thread_has_ended};
 
 /// One resume of a fiber.
 pub(crate) struct Scope {
     /// The fiber. Null from the first resume until its body begins.
     port: Cell<*const Port<(), ()>>,
-    /// Who is to be told when the fiber can go on. Null if it has to come to its end.
-    waker: *const Waker,
+    /// Who is to be told when the fiber can go on.
+    source: Source,
     /// Which one this is: no other scope of this thread has the same number.
     number: u64,
     /// How many operations that need not wait may follow each other before the others have their turn.
@@ -51,6 +57,22 @@ pub(crate) struct Scope {
     refused: Cell<u32>,
     /// How often it has been unwound therefore.
     unwound: Cell<u32>,
+}
+
+/// Where a waker comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source {
+    /// Nobody waits: the fiber has to come to its end.
+    None,
+    /// Whoever polls the fiber.
+    Poll(*const Waker),
+    /// The task that the fiber is. To hold on to it costs less than to clone a waker.
+    Task(*const Rc<dyn Keep>),
+}
+
+/// Keeps the waker of a task.
+pub(crate) trait Keep {
+    fn waker(&self) -> &Waker;
 }
 
 /// What this thread knows.
@@ -129,15 +151,13 @@ impl Thread {
 }
 
 impl Scope {
-    /// `waker` is null if the fiber has to come to its end.
-    ///
     /// # Safety
     ///
-    /// Both outlive the scope's [`enter`](Self::enter).
-    pub(crate) unsafe fn new(port: *const Port<(), ()>, waker: *const Waker) -> Self {
+    /// What both point to outlives the scope's [`enter`](Self::enter).
+    pub(crate) unsafe fn new(port: *const Port<(), ()>, source: Source) -> Self {
         Self {
             port: Cell::new(port),
-            waker,
+            source,
             number: THREAD.with(Thread::number),
             budget: Cell::new(BUDGET),
             refused: Cell::new(0),
@@ -171,9 +191,8 @@ impl Scope {
         self.refused.get() > PATIENCE
     }
 
-    fn waker(&self) -> Option<&Waker> {
-        // SAFETY: it outlives the resume, says who made the scope.
-        unsafe { self.waker.as_ref() }
+    fn has_to_end(&self) -> bool {
+        matches!(self.source, Source::None)
     }
 
     /// Counts a wait that is refused because the fiber has to come to its end. One that goes on and on is unwound.
@@ -266,8 +285,14 @@ fn park(number: u64) {
     // SAFETY: its scope is current: the fiber runs and has resumed whatever runs here, see the head of this file.
     // Attacked by tests/fiber_misuse.rs.
     if let Some(port) = unsafe { port.as_ref() } {
-        // SAFETY: as above.
-        unsafe { port.park() };
+        loop {
+            // SAFETY: as above; and whoever has resumed it to look where it is has resumed this very fiber.
+            unsafe { port.park() };
+            if with_interrupt(Interrupt::looks) != Some(true) {
+                break;
+            }
+            with_interrupt(Interrupt::see);
+        }
     }
 }
 
@@ -303,28 +328,64 @@ fn once<F: Future>(future: Pin<&mut F>) -> Result<F::Output, Refusal> {
     }
 }
 
+/// What a wait holds on to for its wakers.
+enum Held {
+    None,
+    /// In which scope it was cloned, and the clone.
+    Waker(u64, Waker),
+    Task(Rc<dyn Keep>),
+}
+
+impl Held {
+    /// What to replace it by in the scope with this number. `None` if it will do as it is.
+    ///
+    /// # Safety
+    ///
+    /// What the source points to is there, and stays so during this call even if something is suspended.
+    unsafe fn renewed(&self, number: u64, source: Source) -> Option<Self> {
+        match (source, self) {
+            (Source::None, _) => None,
+            // SAFETY: it is there, says our caller.
+            (Source::Task(task), Self::Task(own)) if Rc::ptr_eq(unsafe { &*task }, own) => None,
+            // SAFETY: as above.
+            (Source::Task(task), _) => Some(Self::Task(unsafe { (*task).clone() })),
+            (Source::Poll(_), Self::Waker(cloned_in, _)) if *cloned_in == number => None,
+            // SAFETY: as above.
+            (Source::Poll(waker), Self::Waker(_, own)) if own.will_wake(unsafe { &*waker }) => None,
+            (Source::Poll(waker), _) => {
+                // SAFETY: as above; a wait in there is refused.
+                Some(Self::Waker(number, marked(|| unsafe { (*waker).clone() })))
+            }
+        }
+    }
+
+    fn waker(&self) -> &Waker {
+        match self {
+            Self::None => unreachable!("a wait that polls has a waker"),
+            Self::Waker(_, waker) => waker,
+            Self::Task(task) => task.waker(),
+        }
+    }
+}
+
 /// Waits for a future: suspends the fiber that the caller runs in, or blocks the thread if there is none.
-pub(crate) fn wait<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Refusal> {
+///
+/// `place` is where to say that this is.
+pub(crate) fn wait<F: Future>(
+    mut future: Pin<&mut F>,
+    place: Option<&'static Location<'static>>,
+) -> Result<F::Output, Refusal> {
     enum Next {
-        /// The waker is null if there is a clone of it.
-        Poll(u64, *const Waker),
+        Poll(u64, Source),
         Block,
         Refuse(Refusal),
         End(*const Scope),
     }
-    // In which scope it was cloned, and the clone.
-    let mut own: Option<(u64, Waker)> = None;
+    let (mut own, mut waits) = (Held::None, Waits::Not);
     loop {
         let next = at_place(|place| match place {
-            Place::Fiber(scope) => match (scope.waker(), &own) {
-                (None, _) => Next::End(scope),
-                (Some(waker), Some((number, own)))
-                    if *number == scope.number || own.will_wake(waker) =>
-                {
-                    Next::Poll(scope.number, ptr::null())
-                }
-                (Some(waker), _) => Next::Poll(scope.number, waker),
-            },
+            Place::Fiber(scope) if scope.has_to_end() => Next::End(scope),
+            Place::Fiber(scope) => Next::Poll(scope.number, scope.source),
             Place::Thread => Next::Block,
             Place::Misplaced(refusal) => Next::Refuse(refusal),
         });
@@ -332,22 +393,24 @@ pub(crate) fn wait<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Refu
             // Whoever runs next would find the thread panicking.
             Next::Poll(..) if std::thread::panicking() => return once(future),
             Next::Poll(..) | Next::Block if thread_ends() => return once(future),
-            Next::Poll(number, waker) => {
-                if !waker.is_null() {
-                    // SAFETY: it outlives the resume, which goes on meanwhile: a wait in there is refused.
-                    let new = marked(|| unsafe { (*waker).clone() });
-                    if let Some((_, old)) = own.replace((number, new)) {
+            Next::Poll(number, source) => {
+                // SAFETY: what it points to outlives the resume, which goes on meanwhile.
+                if let Some(new) = unsafe { own.renewed(number, source) } {
+                    let old = std::mem::replace(&mut own, new);
+                    if !matches!(old, Held::None) {
                         // What a waker does when it is dropped is its own business. If it waits, the scope is another one
                         // afterwards. Attacked by `a_waker_may_wait_where_it_is_dropped`.
                         drop(old);
                         continue;
                     }
                 }
-                let (_, waker) = own.as_ref().expect("it has been cloned");
-                if let Poll::Ready(output) = poll(future.as_mut(), waker) {
-                    return Ok(output);
+                match poll_interruptibly(&mut waits, || poll(future.as_mut(), own.waker())) {
+                    Poll::Ready(output) => return output.map_err(|_| Refusal::Cancelled),
+                    Poll::Pending => {
+                        with_interrupt(|interrupt| interrupt.set_place(place));
+                        park(number);
+                    }
                 }
-                park(number);
             }
             Next::Block => {
                 let blocked = async_io::block_on(std::future::poll_fn(|context| {
@@ -379,27 +442,27 @@ pub(crate) fn wait<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Refu
 pub(crate) fn checkpoint() -> Result<(), Cancelled> {
     enum Next {
         Go,
-        Rest(u64, *const Waker),
+        Rest(u64, Source),
         End(*const Scope),
     }
     let next = at_place(|place| match place {
-        Place::Fiber(scope) => match (scope.waker(), scope.budget.get().checked_sub(1)) {
-            (None, _) => Next::End(scope),
-            (Some(_), Some(left)) => {
+        Place::Fiber(scope) if scope.has_to_end() => Next::End(scope),
+        Place::Fiber(scope) => match scope.budget.get().checked_sub(1) {
+            Some(left) => {
                 scope.budget.set(left);
                 Next::Go
             }
-            (Some(_), None) if !std::thread::panicking() && !thread_ends() => {
-                Next::Rest(scope.number, scope.waker)
+            None if !std::thread::panicking() && !thread_ends() => {
+                Next::Rest(scope.number, scope.source)
             }
-            (Some(_), None) => Next::Go,
+            None => Next::Go,
         },
         Place::Thread | Place::Misplaced(_) => Next::Go,
     });
     match next {
         Next::Go => Ok(()),
-        Next::Rest(number, waker) => {
-            give_way(number, waker);
+        Next::Rest(number, source) => {
+            give_way(number, source)?;
             checkpoint()
         }
         Next::End(scope) => {
@@ -411,29 +474,60 @@ pub(crate) fn checkpoint() -> Result<(), Cancelled> {
 }
 
 /// Suspends the current fiber until the others have had their turn.
-fn give_way(number: u64, waker: *const Waker) {
-    // SAFETY: as in `wait`. A clone, because to be woken may be to wait: then the scope, and what its waker was, are over.
-    // Attacked by `a_waker_may_wait_where_it_is_woken`.
-    marked(|| unsafe { (*waker).clone() }).wake();
+fn give_way(number: u64, source: Source) -> Result<(), Cancelled> {
+    // SAFETY: as in `wait`.
+    let Some(own) = (unsafe { Held::None.renewed(number, source) }) else {
+        return Ok(());
+    };
+    // Of a clone, because to be woken may be to wait: then the scope, and what its waker was, are over. Attacked by
+    // `a_waker_may_wait_where_it_is_woken`.
+    own.waker().wake_by_ref();
     park(number);
+    match with_interrupt(Interrupt::take) {
+        Some(true) => Err(Cancelled::new()),
+        _ => Ok(()),
+    }
 }
 
 /// Lets all others that are ready have their turn. `false` if the caller is in no fiber, and there is nobody to let.
 pub(crate) fn rest() -> Result<bool, Cancelled> {
     let turn = at_place(|place| match place {
-        Place::Fiber(scope) if !std::thread::panicking() => scope
-            .waker()
-            .map(|waker| (scope.number, ptr::from_ref(waker))),
+        Place::Fiber(scope) if !scope.has_to_end() && !std::thread::panicking() => {
+            Some((scope.number, scope.source))
+        }
         _ => None,
     });
-    if let Some((number, waker)) = turn {
-        give_way(number, waker);
+    if let Some((number, source)) = turn {
+        give_way(number, source)?;
     }
     checkpoint().map(|()| turn.is_some())
 }
 
+/// Whether a wait of the caller could suspend a fiber.
+pub(crate) fn can_wait() -> bool {
+    let is_alive = at_place(|place| matches!(place, Place::Fiber(scope) if !scope.has_to_end()));
+    is_alive && !std::thread::panicking() && !thread_ends()
+}
+
+/// Has the fiber that the caller runs in, and that has to come to its end, never get there: it is suspended, and leaked by
+/// whoever waits for its end.
+#[cold]
+pub(crate) fn get_stuck() -> ! {
+    let port = at_place(|place| match place {
+        Place::Fiber(scope) if scope.has_to_end() => scope.port.get(),
+        _ => ptr::null(),
+    });
+    // SAFETY: its scope is current and stays so; it is being resumed to its end, by somebody who looks at the report.
+    if let Some(port) = unsafe { port.as_ref() } {
+        // SAFETY: as above.
+        unsafe { port.unwind_from_above(false) };
+    }
+    eprintln!("yieldfrom: a task group is left whose tasks cannot be ended");
+    std::process::abort()
+}
+
 /// Whether the caller runs in a fiber, and not in a future that is being polled there.
-fn in_fiber() -> bool {
+pub(crate) fn in_fiber() -> bool {
     at_place(|place| matches!(place, Place::Fiber(_)))
 }
 
@@ -464,7 +558,7 @@ pub(crate) fn suspend(own: &Own, before: impl FnOnce()) -> Result<(), Refusal> {
     let find = || {
         at_place(|place| match place {
             Place::Fiber(scope) if scope.port.get() != own.0 => Next::Refuse(Refusal::InPoll),
-            Place::Fiber(scope) if scope.waker.is_null() => Next::End(scope),
+            Place::Fiber(scope) if scope.has_to_end() => Next::End(scope),
             Place::Fiber(_) if std::thread::panicking() || thread_ends() => {
                 Next::Refuse(Refusal::Cancelled)
             }

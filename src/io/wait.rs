@@ -43,7 +43,7 @@ impl Limits {
 
 /// Waits for a future.
 pub(crate) fn wait<R>(future: impl Future<Output = io::Result<R>>) -> io::Result<R> {
-    scope::wait(pin!(future))?
+    scope::wait(pin!(future), None)?
 }
 
 /// Waits for a future until `end`.
