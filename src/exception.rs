@@ -6,6 +6,7 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use crate::cancelled::Cancelled;
 use crate::stack::StackError;
@@ -51,6 +52,9 @@ impl Exception {
     }
 
     /// Whether this carries an `E`.
+    ///
+    /// It does so too if several hold the error, as when several have waited for the [task](crate::task) that has raised it.
+    /// Then the box in [`Exception::Error`] holds a share of the error, and the box's own `is` would say no.
     pub fn is<E: Error + 'static>(&self) -> bool {
         self.downcast_ref::<E>().is_some()
     }
@@ -59,7 +63,10 @@ impl Exception {
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         match self {
             Self::GeneratorExit | Self::Cancelled => None,
-            Self::Error(error) => error.downcast_ref(),
+            Self::Error(error) => match error.downcast_ref::<Shared>() {
+                Some(Shared(error)) => error.downcast_ref(),
+                None => error.downcast_ref(),
+            },
         }
     }
 
@@ -67,11 +74,50 @@ impl Exception {
     ///
     /// # Errors
     ///
-    /// The exception itself comes back if it carries something else.
+    /// The exception itself comes back if it carries something else, or if others still hold the same error.
     pub fn downcast<E: Error + 'static>(self) -> Result<E, Self> {
-        match self {
-            Self::GeneratorExit | Self::Cancelled => Err(self),
+        match self.unshared() {
             Self::Error(error) => error.downcast().map(|e| *e).map_err(Self::Error),
+            other => Err(other),
+        }
+    }
+
+    /// Whether this is the order to stop waiting, or an [`io::Error`] or another error that some library has made of it.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::GeneratorExit => false,
+            Self::Cancelled => true,
+            Self::Error(error) => Cancelled::is_behind(&**error),
+        }
+    }
+
+    /// The same once more. Errors are shared from then on.
+    pub(crate) fn share(&mut self) -> Self {
+        match self {
+            Self::GeneratorExit => Self::GeneratorExit,
+            Self::Cancelled => Self::Cancelled,
+            Self::Error(error) => {
+                if !error.is::<Shared>() {
+                    let own = std::mem::replace(error, Box::new(ProtocolError::GeneratorExit));
+                    *error = Box::new(Shared(Arc::new(own)));
+                }
+                let shared = error.downcast_ref::<Shared>();
+                Self::Error(Box::new(shared.expect("it has just been made one").clone()))
+            }
+        }
+    }
+
+    /// The error itself, if nobody else holds it any more.
+    pub(crate) fn unshared(self) -> Self {
+        match self {
+            Self::Error(error) => match error.downcast::<Shared>() {
+                Ok(shared) => match Arc::try_unwrap(shared.0) {
+                    Ok(own) => Self::Error(own),
+                    Err(shared) => Self::Error(Box::new(Shared(shared))),
+                },
+                Err(error) => Self::Error(error),
+            },
+            other => other,
         }
     }
 
@@ -81,6 +127,28 @@ impl Exception {
             Self::GeneratorExit | Self::Cancelled => None,
             Self::Error(error) => error.source(),
         }
+    }
+}
+
+/// An error that several hold. Looks like the error itself, but for its type.
+#[derive(Clone)]
+struct Shared(Arc<Box<dyn Error + Send + Sync>>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Shared {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
     }
 }
 

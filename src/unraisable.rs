@@ -4,16 +4,19 @@
 
 use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use crate::exception::Exception;
 use crate::unwind::ForcedUnwind;
 
-/// Something that went wrong while a generator or coroutine was being dropped.
+/// Something that went wrong while nobody was there to be told: mostly while a generator or coroutine was being dropped, or in
+/// a [task](crate::task) that nobody waits for.
 ///
 /// A drop cannot raise: what a body does wrong then goes to the hook set with [`set_unraisable_hook`], as in Python to
-/// `sys.unraisablehook`. By default it is printed on standard error.
+/// `sys.unraisablehook`. By default it is printed on standard error. What an event loop has to report goes to the loop's own
+/// [handler](crate::task::LoopBuilder::report_to), if it has one.
 #[derive(Debug)]
 pub struct Unraisable<'a> {
     name: Option<&'a str>,
@@ -24,7 +27,7 @@ pub struct Unraisable<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The body raised this.
+    /// The body raised this while it was being dropped.
     Exception(Exception),
     /// The body yielded instead of finishing. It is then unwound by force: destructors run, no further code does.
     IgnoredExit,
@@ -37,10 +40,29 @@ pub enum Reason {
     /// It was suspended when its thread ended, in a thread-local or in something that one owns. Its body may borrow a
     /// thread-local that is gone already, so that it is not woken: its stack and all that lives on it are never freed.
     ThreadEnds,
+    /// The task or future has ended with this, and nobody has asked.
+    NeverRetrieved(Exception),
+    /// The task has ended with this after its loop was [shut down](crate::task::Loop::run).
+    AtShutdown(Exception),
+    /// The task, spawned at this place, had not ended when its loop was closed.
+    Pending(&'static Location<'static>),
+    /// A callback of an event loop panicked, or a destructor that the loop has run.
+    Callback(Box<dyn Any + Send>),
+    /// In [debug mode](crate::task::LoopBuilder::debug): nobody else had a turn for so long, as the task did not wait
+    /// between these places.
+    #[non_exhaustive]
+    HeldTheLoop {
+        /// How long.
+        held: Duration,
+        /// Where it has gone on, or where it was spawned.
+        since: Option<&'static Location<'static>>,
+        /// Where it has waited next.
+        until: Option<&'static Location<'static>>,
+    },
 }
 
 impl<'a> Unraisable<'a> {
-    /// The name of the generator or coroutine, if it was given one.
+    /// The name of the generator, coroutine or task, if it has one.
     pub fn name(&self) -> Option<&'a str> {
         self.name
     }
@@ -53,25 +75,56 @@ impl<'a> Unraisable<'a> {
 
 impl fmt::Display for Unraisable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "while dropping coroutine '{}': ",
-            self.name.unwrap_or("<unnamed>")
-        )?;
+        let name = self.name.unwrap_or("<unnamed>");
         match &self.reason {
-            Reason::Exception(exception) => write!(f, "it raised: {exception}"),
-            Reason::IgnoredExit => f.write_str("it ignored GeneratorExit"),
-            Reason::IgnoredCancel => f.write_str("it ignored its cancellation"),
-            Reason::Panic(payload) => write!(f, "it panicked: {}", message(&**payload)),
-            Reason::Leaked => f.write_str("it could not be unwound, its stack is leaked"),
-            Reason::ThreadEnds => {
-                f.write_str("its thread is ending, its stack is leaked; close it before that")
+            Reason::NeverRetrieved(exception) => match self.name {
+                Some(name) => write!(f, "nobody has asked how task '{name}' ended: {exception}"),
+                None => write!(f, "nobody has asked how a future ended: {exception}"),
+            },
+            Reason::AtShutdown(exception) => {
+                write!(
+                    f,
+                    "task '{name}' failed while its loop shut down: {exception}"
+                )
+            }
+            Reason::Pending(place) => write!(
+                f,
+                "task '{name}', spawned at {place}, was pending when its loop was closed"
+            ),
+            Reason::Callback(payload) => write!(f, "a callback panicked: {}", message(&**payload)),
+            Reason::HeldTheLoop { held, since, until } => {
+                match self.name {
+                    Some(name) => write!(f, "task '{name}'")?,
+                    None => write!(f, "a callback")?,
+                }
+                write!(f, " held the loop for {:.3} s", held.as_secs_f64())?;
+                if let Some(since) = since {
+                    write!(f, ", from {since}")?;
+                }
+                match until {
+                    Some(until) => write!(f, " to {until}"),
+                    None => Ok(()),
+                }
+            }
+            reason => {
+                write!(f, "while dropping coroutine '{name}': ")?;
+                match reason {
+                    Reason::Exception(exception) => write!(f, "it raised: {exception}"),
+                    Reason::IgnoredExit => f.write_str("it ignored GeneratorExit"),
+                    Reason::IgnoredCancel => f.write_str("it ignored its cancellation"),
+                    Reason::Panic(payload) => write!(f, "it panicked: {}", message(&**payload)),
+                    Reason::Leaked => f.write_str("it could not be unwound, its stack is leaked"),
+                    _ => f.write_str(
+                        "its thread is ending, its stack is leaked; close it before that",
+                    ),
+                }
             }
         }
     }
 }
 
-fn message(payload: &(dyn Any + Send)) -> &str {
+/// What a panic says.
+pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
     match (
         payload.downcast_ref::<&str>(),
         payload.downcast_ref::<String>(),
@@ -128,12 +181,19 @@ pub(crate) fn report(name: Option<&str>, reason: Reason) {
     if matches!(&reason, Reason::Panic(payload) if payload.is::<ForcedUnwind>()) {
         return;
     }
-    let unraisable = Unraisable { name, reason };
     let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
-    let result = catch_unwind(AssertUnwindSafe(|| match hook {
-        Some(hook) => hook(&unraisable),
+    let print = |unraisable: &Unraisable<'_>| match hook {
+        Some(hook) => hook(unraisable),
         None => eprintln!("yieldfrom: {unraisable}"),
-    }));
+    };
+    report_to(print, name, reason);
+}
+
+/// Reports to `hook`. Never panics.
+#[cold]
+pub(crate) fn report_to(hook: impl FnOnce(&Unraisable<'_>), name: Option<&str>, reason: Reason) {
+    let unraisable = Unraisable { name, reason };
+    let result = catch_unwind(AssertUnwindSafe(|| hook(&unraisable)));
     // What the hook panicked with, and what is reported, may panic once more when dropped.
     forget_if_it_panics(result);
     forget_if_it_panics(unraisable.reason);
