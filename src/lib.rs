@@ -13,6 +13,7 @@ mod fiber;
 mod frame;
 mod frames;
 mod generator;
+mod interrupt;
 pub mod io;
 pub mod pipe;
 mod protocol;
@@ -22,6 +23,7 @@ mod shared;
 mod stack;
 mod stream;
 mod switch;
+pub mod task;
 mod unraisable;
 mod unwind;
 

@@ -1,0 +1,302 @@
+//! Tasks: bodies that an event loop runs.
+
+#![forbid(unsafe_code)]
+
+use std::backtrace::Backtrace;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::exception::Exception;
+use crate::interrupt::take_turn;
+use crate::scope::Keep;
+use crate::task::base::Base;
+use crate::task::body::Body;
+use crate::task::cancel::{Cancel, Todo, cancel};
+use crate::task::entry::{AnyTask, Entry, Header, Phase, Target};
+use crate::task::remote::Remote;
+use crate::task::scheduler::Scheduler;
+use crate::task::state::State;
+use crate::unraisable::report_if_it_panics;
+
+/// One task in memory.
+///
+/// ```text
+///               ┌──────────── is given a turn ◄── schedule ◄── what it waits for is done, or a waker
+///               ▼                                    ▲
+///   spawn ──► in the queue ──► has its turn ──► suspended ──► (cancel: asks what it waits for, which is done then)
+///                                    └────────► done
+/// ```
+pub(crate) struct TaskCell<R> {
+    header: Header,
+    pub(crate) state: State<R>,
+    /// Empty while it has its turn, and when it is done.
+    body: Cell<Option<Body<R>>>,
+    scheduler: Rc<Scheduler>,
+}
+
+impl<R: 'static> TaskCell<R> {
+    /// Makes a task and gives it its first turn.
+    pub(crate) fn spawn(
+        scheduler: &Rc<Scheduler>,
+        name: Option<Cow<'static, str>>,
+        place: &'static Location<'static>,
+        body: Body<R>,
+    ) -> Rc<Self> {
+        let parent = scheduler.current().map_or(0, |task| task.header().id);
+        let born = scheduler.recently();
+        let task = scheduler.insert(|id_and_key| {
+            Rc::new(Self {
+                header: Header::new(id_and_key, name, place, parent, born),
+                state: State::new(Base::new(Some(scheduler.clone()))),
+                body: Cell::new(Some(body)),
+                scheduler: scheduler.clone(),
+            })
+        });
+        scheduler.schedule(task.clone());
+        task
+    }
+
+    pub(crate) fn base(&self) -> &Base {
+        &self.state.base
+    }
+
+    /// Ends with this, unless it was cancelled meanwhile.
+    fn end(self: &Rc<Self>, outcome: Result<R, Exception>) {
+        let header = &self.header;
+        header.wait_for_nothing();
+        self.scheduler.remove(header.key);
+        let is_late = header.interrupt.take() | header.must_cancel.take();
+        match outcome {
+            Ok(value) if is_late => {
+                report_if_it_panics(Some(&header.name()), value);
+                self.base().finish(Phase::Cancelled);
+            }
+            Err(Exception::Cancelled) => self.base().finish(Phase::Cancelled),
+            // Some library has made another error of the one that it was told.
+            Err(error) if header.cancels.get() > 0 && error.is_cancelled() => {
+                report_if_it_panics(Some(&header.name()), error);
+                self.base().finish(Phase::Cancelled);
+            }
+            outcome => self.state.settle(outcome),
+        }
+    }
+
+    /// Waits from now on.
+    fn suspend(self: &Rc<Self>, body: Body<R>) {
+        self.body.set(Some(body));
+        let header = &self.header;
+        if header.interrupt.take() {
+            header.must_cancel.set(true);
+        }
+        if header.must_cancel.get() {
+            // It has cancelled itself, or somebody has whom it has called.
+            let what = Rc::new(WhatItWaitsFor(self.clone()));
+            if cancel(what) {
+                header.interrupt.pass_on();
+                header.must_cancel.set(false);
+            } else if header.is_left_alone() {
+                self.clone().schedule();
+            }
+        }
+        if !header.is_scheduled.get() && !header.is_waiting() {
+            header.waits_elsewhere.set(true);
+            let elsewhere = &self.scheduler.elsewhere;
+            elsewhere.set(elsewhere.get() + 1);
+        }
+    }
+
+    /// What it waits for is somebody else's.
+    fn comes_back(&self) {
+        if self.header.waits_elsewhere.take() {
+            let elsewhere = &self.scheduler.elsewhere;
+            elsewhere.set(elsewhere.get() - 1);
+        }
+    }
+
+    /// What it returns or raises, if it is not to be cancelled. (For whoever drives a cancellation.)
+    fn is_suspended(&self) -> bool {
+        let body = self.body.take();
+        let is_suspended = body.is_some();
+        self.body.set(body);
+        is_suspended
+    }
+}
+
+impl<R: 'static> Target for TaskCell<R> {
+    fn phase(&self) -> Phase {
+        self.base().phase()
+    }
+
+    fn watch(&self, entry: Entry) -> u32 {
+        self.base().watch(entry)
+    }
+
+    fn unwatch(&self, key: u32) -> bool {
+        self.base().unwatch(key)
+    }
+
+    fn as_cancel(self: Rc<Self>) -> Rc<dyn Cancel> {
+        self
+    }
+}
+
+impl<R: 'static> AnyTask for TaskCell<R> {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn as_target(self: Rc<Self>) -> Rc<dyn Target> {
+        self
+    }
+
+    fn turn(self: Rc<Self>) {
+        let Some(mut body) = self.body.take() else {
+            return; // it is done
+        };
+        let header = &self.header;
+        self.comes_back();
+        let must_cancel = header.must_cancel.take();
+        if must_cancel {
+            for target in header.waits_for() {
+                target.acknowledge();
+            }
+        }
+        header.wait_for_nothing();
+        let outcome = self.scheduler.with_current(self.clone(), || {
+            let mut outcome = None;
+            if !header.has_begun.replace(true) && must_cancel {
+                outcome = Some(Err(Exception::Cancelled));
+            } else {
+                if must_cancel {
+                    header.interrupt.raise();
+                }
+                let task: Rc<dyn Keep> = self.clone();
+                outcome = outcome.or_else(|| take_turn(&header.interrupt, || body.turn(&task)));
+            }
+            match outcome {
+                Some(outcome) => {
+                    // A future is dropped where it is cancelled.
+                    body.abandon(|| header.name());
+                    Ok(outcome)
+                }
+                None => Err(body),
+            }
+        });
+        match outcome {
+            Ok(outcome) => self.end(outcome),
+            Err(body) => self.suspend(body),
+        }
+    }
+
+    fn schedule(self: Rc<Self>) {
+        let scheduler = self.scheduler.clone();
+        scheduler.schedule(self);
+    }
+
+    fn share_error(&self) -> Option<Exception> {
+        self.base().share_error()
+    }
+
+    fn look(self: Rc<Self>) -> Option<Box<Backtrace>> {
+        let mut body = self.body.take()?;
+        let task: Rc<dyn Keep> = self.clone();
+        let interrupt = &self.header.interrupt;
+        let stack = take_turn(interrupt, || interrupt.look(|| body.look(&task)));
+        self.body.set(Some(body));
+        stack
+    }
+
+    fn abandon(self: Rc<Self>) -> bool {
+        let Some(body) = self.body.take() else {
+            return self.base().is_done();
+        };
+        self.comes_back();
+        self.header.wait_for_nothing();
+        let is_gone = body.abandon(|| self.header.name());
+        self.end(Err(Exception::Cancelled));
+        is_gone
+    }
+}
+
+impl<R: 'static> Cancel for TaskCell<R> {
+    fn request(self: Rc<Self>, todo: &mut Todo) -> bool {
+        self.base().retrieve();
+        if self.base().is_done() {
+            return false;
+        }
+        todo.proceed(self);
+        true
+    }
+
+    fn proceed(self: Rc<Self>, todo: &mut Todo) {
+        let header = &self.header;
+        if self.base().is_done() {
+            return;
+        }
+        header.cancels.set(header.cancels.get().saturating_add(1));
+        // Tasks that wait for each other in a circle would be told for ever (CPython: `RecursionError`). The circle is
+        // broken here.
+        let is_circle = header.is_cancelling.get();
+        if !is_circle {
+            header.is_cancelling.set(true);
+            todo.conclude(self.clone());
+            if header.cancel_what_it_waits_for(todo) {
+                header.interrupt.pass_on();
+                return;
+            }
+        }
+        header.must_cancel.set(true);
+        // Else what it waits for is done, and the task is in the queue or will be.
+        if (is_circle || header.is_left_alone()) && self.is_suspended() {
+            self.schedule();
+        }
+    }
+
+    fn conclude(&self) {
+        self.header.is_cancelling.set(false);
+    }
+
+    fn acknowledge(&self) {
+        if self.base().is_done() {
+            self.base().retrieve();
+        }
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task '{}'", self.header.name())
+    }
+}
+
+impl<R: 'static> Keep for TaskCell<R> {
+    fn waker(&self) -> &Waker {
+        self.header.waker(|| {
+            let (mailbox, header) = (self.scheduler.mailbox.clone(), &self.header);
+            Arc::new(Remote::new(mailbox, header.key, header.id))
+        })
+    }
+}
+
+impl<R> Drop for TaskCell<R> {
+    fn drop(&mut self) {
+        let name = || Some(self.header.name());
+        self.state.base.report_unretrieved(name);
+    }
+}
+
+/// What a task waits for, but not the task itself.
+struct WhatItWaitsFor<R: 'static>(Rc<TaskCell<R>>);
+
+impl<R: 'static> Cancel for WhatItWaitsFor<R> {
+    fn request(self: Rc<Self>, todo: &mut Todo) -> bool {
+        self.0.header.cancel_what_it_waits_for(todo)
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}

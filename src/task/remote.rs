@@ -1,0 +1,83 @@
+//! Wakers of tasks.
+
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
+
+use crate::task::inbox::Inbox;
+
+/// What other threads can tell a loop.
+pub(crate) enum Message {
+    /// The task that the loop keeps there is ready.
+    Wake {
+        key: usize,
+        id: u64,
+    },
+    Call(Box<dyn FnOnce() + Send>),
+}
+
+/// A loop as other threads know it.
+pub(crate) struct Mailbox {
+    /// No other loop of this process has the same.
+    pub(crate) id: u64,
+    pub(crate) inbox: Inbox<Message>,
+}
+
+/// What all public handles of a loop share. So the loop can see whether there are any.
+pub(crate) struct Outside(pub(crate) Arc<Mailbox>);
+
+/// A task as other threads know it: what its wakers share.
+pub(crate) struct Remote {
+    mailbox: Arc<Mailbox>,
+    key: usize,
+    id: u64,
+    /// A message that the task is ready is on its way.
+    is_on_its_way: AtomicBool,
+}
+
+thread_local! {
+    /// The loop that runs on this thread, or 0; and how it is told that a task is ready.
+    static LOCAL: Cell<(u64, fn(usize, u64))> = const { Cell::new((0, |_, _| {})) };
+}
+
+/// Has wakers on this thread call `wake` for tasks of the loop with this id, or of none if that is 0. Returns what was before.
+pub(crate) fn wake_locally(id: u64, wake: fn(usize, u64)) -> (u64, fn(usize, u64)) {
+    LOCAL.replace((id, wake))
+}
+
+impl Remote {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, key: usize, id: u64) -> Self {
+        Self {
+            mailbox,
+            key,
+            id,
+            is_on_its_way: AtomicBool::new(false),
+        }
+    }
+
+    /// The message has arrived; what happens from now on is news.
+    pub(crate) fn has_arrived(&self) {
+        // Also sees what was done before a wake that found the message on its way.
+        self.is_on_its_way.swap(false, Ordering::AcqRel);
+    }
+}
+
+impl Wake for Remote {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let (local, wake) = LOCAL.get();
+        if local == self.mailbox.id {
+            wake(self.key, self.id);
+        } else if !self.is_on_its_way.swap(true, Ordering::AcqRel) {
+            let (key, id) = (self.key, self.id);
+            // A closed loop has no tasks.
+            drop(self.mailbox.inbox.send(Message::Wake { key, id }));
+        }
+    }
+}
