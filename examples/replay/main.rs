@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! replay generators < cases > traces
+//! replay tasks < cases > traces
 //! ```
 //!
-//! reads one case per line, a JSON program of generators that drive each other, and prints one trace per line: what came
-//! out of each step, what was logged, and the state of every generator. The format is described in `generators.rs`. A
-//! Python script that compiles the same cases to real generators prints the same traces; the crate's tests keep a few
-//! hundred recorded ones.
+//! reads one case per line, a JSON program of generators that drive each other, or of tasks on an event loop, and prints one
+//! trace per line: what came out of each step, what was logged, and how everything ended. The formats are described in
+//! `generators.rs` and `tasks.rs`. Python scripts that compile the same cases to real generators, or to real coroutines on
+//! asyncio, print the same traces; the crate's tests keep a few hundred recorded ones.
 
 mod generators;
 mod json;
+mod tasks;
 
 use std::io::{self, BufRead, BufWriter, Write};
 use std::process::ExitCode;
@@ -18,9 +20,10 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Replays recorded programs and prints their traces, one JSON line each.
 
-Usage: replay generators < CASES > TRACES
+Usage: replay generators|tasks < CASES > TRACES
 
   generators   programs of generators that drive each other
+  tasks        programs of tasks on an event loop, on a virtual clock
 
 A line that is {\"case\": .., \"trace\": ..} counts as its case.";
 
@@ -29,9 +32,10 @@ fn main() -> ExitCode {
     let what: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match what[..] {
         ["generators"] => replay(generators::run),
+        ["tasks"] => replay(tasks::run),
         ["--help" | "-h"] => writeln!(io::stdout(), "{HELP}"),
         _ => {
-            eprintln!("replay: expected one argument, `generators`; see --help");
+            eprintln!("replay: expected one argument, `generators` or `tasks`; see --help");
             return ExitCode::from(2);
         }
     };
