@@ -7,8 +7,9 @@ use std::panic::Location;
 use std::pin::pin;
 
 use crate::cancelled::Cancelled;
-use crate::scope::{Refusal, wait};
+use crate::scope::Refusal;
 use crate::unraisable::{Reason, report};
+use crate::wait::wait;
 
 /// Waits for a future, from anywhere: the [`fiber`](crate::fiber()) that the caller runs in is suspended, whatever generators,
 /// pipelines or libraries lie in between.
@@ -55,6 +56,7 @@ use crate::unraisable::{Reason, report};
 ///
 /// If the poll of the future panics.
 #[track_caller]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub fn await_<F: IntoFuture>(future: F) -> Result<F::Output, Cancelled> {
     let place = Location::caller();
     wait(pin!(future.into_future()), Some(place)).map_err(|refusal| {

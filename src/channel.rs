@@ -264,7 +264,7 @@ impl Port<(), ()> {
     /// # Safety
     ///
     /// As [`Inside::suspend_from_above`].
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn park(&self) {
         // SAFETY: as our caller promises.
         unsafe { self.inside.suspend_from_above(NOTHING) };

@@ -41,10 +41,6 @@ impl Interrupt {
         self.is_raised.set(true);
     }
 
-    pub(crate) fn is_raised(&self) -> bool {
-        self.is_raised.get()
-    }
-
     /// Takes a cancellation that has been raised.
     pub(crate) fn take(&self) -> bool {
         let is_raised = self.is_raised.replace(false);
@@ -102,6 +98,7 @@ impl Interrupt {
 
 /// Calls `act` with what the task that has its turn and its waits tell each other, if there is such a task. In there, nothing
 /// is suspended.
+#[inline(always)]
 pub(crate) fn with_interrupt<R>(act: impl FnOnce(&Interrupt) -> R) -> Option<R> {
     let interrupt = CURRENT.get();
     // SAFETY: it is that of a task that has its turn, which lives until that is over, see `take_turn`.
@@ -123,6 +120,7 @@ pub(crate) fn take_turn<R>(interrupt: &Interrupt, turn: impl FnOnce() -> R) -> R
 /// Polls what a wait waits for: what `poll` returns, or an error if the wait is interrupted.
 ///
 /// Nothing is kept across the poll but `waits`, as it may be gone on with in a turn of another task.
+#[inline(always)]
 pub(crate) fn poll_interruptibly<R>(
     waits: &mut Waits,
     poll: impl FnOnce() -> Poll<R>,

@@ -26,6 +26,7 @@ mod switch;
 pub mod task;
 mod unraisable;
 mod unwind;
+mod wait;
 
 pub use await_::await_;
 pub use builder::Builder;

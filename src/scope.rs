@@ -1,4 +1,4 @@
-//! Which fiber runs on this thread, and how it waits.
+//! Which fiber runs on this thread, and whether it may be suspended.
 //!
 //! ```text
 //!   Fiber::poll ──► Scope { waker, port } ── CURRENT ──► resume ──► body
@@ -30,17 +30,13 @@
 //! tests/fiber_misuse.rs attacks each of these.
 
 use std::cell::Cell;
-use std::future::Future;
-use std::panic::Location;
-use std::pin::Pin;
 use std::ptr;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
-use crate::cancelled::Cancelled;
 use crate::channel::Port;
 use crate::frames;
-use crate::interrupt::{Interrupt, Waits, poll_interruptibly, with_interrupt};
+use crate::interrupt::{Interrupt, with_interrupt};
 use crate::stack::{stack_of, thread_has_ended};
 
 /// One resume of a fiber.
@@ -136,7 +132,7 @@ pub(crate) enum Refusal {
 }
 
 /// Where the caller is.
-enum Place<'a> {
+pub(crate) enum Place<'a> {
     Fiber(&'a Scope),
     /// The thread may be blocked.
     Thread,
@@ -191,13 +187,32 @@ impl Scope {
         self.refused.get() > PATIENCE
     }
 
-    fn has_to_end(&self) -> bool {
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn source(&self) -> Source {
+        self.source
+    }
+
+    pub(crate) fn has_to_end(&self) -> bool {
         matches!(self.source, Source::None)
+    }
+
+    /// Whether another operation may follow that need not wait, before the others have their turn.
+    pub(crate) fn spend(&self) -> bool {
+        match self.budget.get().checked_sub(1) {
+            Some(left) => {
+                self.budget.set(left);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Counts a wait that is refused because the fiber has to come to its end. One that goes on and on is unwound.
     #[cold]
-    fn refuse(&self) {
+    pub(crate) fn refuse(&self) {
         let refused = self.refused.get().saturating_add(1);
         self.refused.set(refused);
         let (patience, may_unwind) = if std::thread::panicking() {
@@ -222,13 +237,18 @@ pub(crate) fn begin(port: &Port<(), ()>) {
 }
 
 /// Whether nobody waits any more on this thread.
-fn thread_ends() -> bool {
+pub(crate) fn thread_ends() -> bool {
     THREAD.with(|thread| thread.ends.get()) || thread_has_ended()
+}
+
+/// Has the end of the thread be noticed from now on.
+pub(crate) fn expect_end() {
+    let _ = END.try_with(|_| {});
 }
 
 /// Counts a fiber that is suspended from now on, or no longer.
 pub(crate) fn count_waiting(more: bool) {
-    let _ = END.try_with(|_| {});
+    expect_end();
     THREAD.with(|thread| {
         let waiting = thread.waiting.get();
         thread
@@ -238,7 +258,7 @@ pub(crate) fn count_waiting(more: bool) {
 }
 
 /// Calls `act` with where the caller is. In there, nothing is suspended.
-fn at_place<R>(act: impl FnOnce(Place<'_>) -> R) -> R {
+pub(crate) fn at_place<R>(act: impl FnOnce(Place<'_>) -> R) -> R {
     let (current, poll, waiting) = THREAD.with(|thread| {
         (
             thread.current.get(),
@@ -276,31 +296,62 @@ fn was_left(poll: (u64, usize)) -> bool {
     !is_caller
 }
 
+/// The task whose fiber the caller may suspend, and the number of the scope. `None` if that is not so simple.
+#[inline]
+pub(crate) fn task() -> Option<(u64, Rc<dyn Keep>)> {
+    with_task(|number, task| (number, task.clone()))
+}
+
+/// The number of the scope, if the fiber that the caller may suspend is that of `task`.
+#[inline]
+pub(crate) fn number_in(task: &Rc<dyn Keep>) -> Option<u64> {
+    with_task(|number, current| Rc::ptr_eq(current, task).then_some(number)).flatten()
+}
+
+#[inline]
+fn with_task<R>(act: impl FnOnce(u64, &Rc<dyn Keep>) -> R) -> Option<R> {
+    let (current, poll) = THREAD.with(|thread| (thread.current.get(), thread.poll.get()));
+    // SAFETY: as in `at_place`; and what a source points to outlives the resume.
+    unsafe {
+        let scope = current.as_ref().filter(|_| poll.0 == 0)?;
+        let Source::Task(task) = scope.source else {
+            return None;
+        };
+        Some(act(scope.number, &*task))
+    }
+}
+
 /// Suspends the current fiber, unless the scope is another one by now.
-fn park(number: u64) {
-    let port = at_place(|place| match place {
-        Place::Fiber(scope) if scope.number == number => scope.port.get(),
-        _ => ptr::null(),
-    });
+#[inline(always)]
+pub(crate) fn park(number: u64) {
+    let (current, poll) = THREAD.with(|thread| (thread.current.get(), thread.poll.get()));
+    if poll.0 != 0 {
+        at_place(|_| ()); // perhaps it was left
+    }
+    let is_polling = THREAD.with(|thread| thread.poll.get().0 != 0);
+    // SAFETY: as in `at_place`.
+    let scope = unsafe { current.as_ref() };
+    let scope = scope.filter(|scope| scope.number == number && !is_polling);
     // SAFETY: its scope is current: the fiber runs and has resumed whatever runs here, see the head of this file.
     // Attacked by tests/fiber_misuse.rs.
-    if let Some(port) = unsafe { port.as_ref() } {
-        loop {
-            // SAFETY: as above; and whoever has resumed it to look where it is has resumed this very fiber.
-            unsafe { port.park() };
-            if with_interrupt(Interrupt::looks) != Some(true) {
-                break;
-            }
+    if let Some(port) = scope.and_then(|scope| unsafe { scope.port.get().as_ref() }) {
+        // SAFETY: as above.
+        unsafe { port.park() };
+        while with_interrupt(Interrupt::looks) == Some(true) {
             with_interrupt(Interrupt::see);
+            // SAFETY: whoever has resumed it to look where it is has resumed this very fiber.
+            unsafe { port.park() };
         }
     }
 }
 
 /// Marks that something is being called that must not be suspended by a wait.
-fn marked<R>(call: impl FnOnce() -> R) -> R {
+#[inline(always)]
+pub(crate) fn marked<R>(call: impl FnOnce() -> R) -> R {
     /// Unless the mark is another one by now, it is taken off.
     struct Mark(u64);
     impl Drop for Mark {
+        #[inline(always)]
         fn drop(&mut self) {
             THREAD.with(|thread| {
                 if thread.poll.get().0 == self.0 {
@@ -312,195 +363,6 @@ fn marked<R>(call: impl FnOnce() -> R) -> R {
     let mark = Mark(THREAD.with(Thread::number));
     THREAD.with(|thread| thread.poll.set((mark.0, ptr::from_ref(&mark) as usize)));
     call()
-}
-
-/// Polls a future and marks that it is being polled.
-fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
-    marked(|| future.poll(&mut Context::from_waker(waker)))
-}
-
-/// Polls a future that cannot be waited for.
-#[cold]
-fn once<F: Future>(future: Pin<&mut F>) -> Result<F::Output, Refusal> {
-    match poll(future, Waker::noop()) {
-        Poll::Ready(output) => Ok(output),
-        Poll::Pending => Err(Refusal::Cancelled),
-    }
-}
-
-/// What a wait holds on to for its wakers.
-enum Held {
-    None,
-    /// In which scope it was cloned, and the clone.
-    Waker(u64, Waker),
-    Task(Rc<dyn Keep>),
-}
-
-impl Held {
-    /// What to replace it by in the scope with this number. `None` if it will do as it is.
-    ///
-    /// # Safety
-    ///
-    /// What the source points to is there, and stays so during this call even if something is suspended.
-    unsafe fn renewed(&self, number: u64, source: Source) -> Option<Self> {
-        match (source, self) {
-            (Source::None, _) => None,
-            // SAFETY: it is there, says our caller.
-            (Source::Task(task), Self::Task(own)) if Rc::ptr_eq(unsafe { &*task }, own) => None,
-            // SAFETY: as above.
-            (Source::Task(task), _) => Some(Self::Task(unsafe { (*task).clone() })),
-            (Source::Poll(_), Self::Waker(cloned_in, _)) if *cloned_in == number => None,
-            // SAFETY: as above.
-            (Source::Poll(waker), Self::Waker(_, own)) if own.will_wake(unsafe { &*waker }) => None,
-            (Source::Poll(waker), _) => {
-                // SAFETY: as above; a wait in there is refused.
-                Some(Self::Waker(number, marked(|| unsafe { (*waker).clone() })))
-            }
-        }
-    }
-
-    fn waker(&self) -> &Waker {
-        match self {
-            Self::None => unreachable!("a wait that polls has a waker"),
-            Self::Waker(_, waker) => waker,
-            Self::Task(task) => task.waker(),
-        }
-    }
-}
-
-/// Waits for a future: suspends the fiber that the caller runs in, or blocks the thread if there is none.
-///
-/// `place` is where to say that this is.
-pub(crate) fn wait<F: Future>(
-    mut future: Pin<&mut F>,
-    place: Option<&'static Location<'static>>,
-) -> Result<F::Output, Refusal> {
-    enum Next {
-        Poll(u64, Source),
-        Block,
-        Refuse(Refusal),
-        End(*const Scope),
-    }
-    let (mut own, mut waits) = (Held::None, Waits::Not);
-    loop {
-        let next = at_place(|place| match place {
-            Place::Fiber(scope) if scope.has_to_end() => Next::End(scope),
-            Place::Fiber(scope) => Next::Poll(scope.number, scope.source),
-            Place::Thread => Next::Block,
-            Place::Misplaced(refusal) => Next::Refuse(refusal),
-        });
-        match next {
-            // Whoever runs next would find the thread panicking.
-            Next::Poll(..) if std::thread::panicking() => return once(future),
-            Next::Poll(..) | Next::Block if thread_ends() => return once(future),
-            Next::Poll(number, source) => {
-                // SAFETY: what it points to outlives the resume, which goes on meanwhile.
-                if let Some(new) = unsafe { own.renewed(number, source) } {
-                    let old = std::mem::replace(&mut own, new);
-                    if !matches!(old, Held::None) {
-                        // What a waker does when it is dropped is its own business. If it waits, the scope is another one
-                        // afterwards. Attacked by `a_waker_may_wait_where_it_is_dropped`.
-                        drop(old);
-                        continue;
-                    }
-                }
-                match poll_interruptibly(&mut waits, || poll(future.as_mut(), own.waker())) {
-                    Poll::Ready(output) => return output.map_err(|_| Refusal::Cancelled),
-                    Poll::Pending => {
-                        with_interrupt(|interrupt| interrupt.set_place(place));
-                        park(number);
-                    }
-                }
-            }
-            Next::Block => {
-                let blocked = async_io::block_on(std::future::poll_fn(|context| {
-                    match poll(future.as_mut(), context.waker()) {
-                        Poll::Ready(output) => Poll::Ready(Some(output)),
-                        // A generator has yielded from the poll, and is gone on with in a fiber.
-                        Poll::Pending if in_fiber() => Poll::Ready(None),
-                        Poll::Pending => Poll::Pending,
-                    }
-                }));
-                // After async-io's, so that it is dropped before them.
-                let _ = END.try_with(|_| {});
-                if let Some(output) = blocked {
-                    return Ok(output);
-                }
-            }
-            Next::Refuse(refusal) => return Err(refusal),
-            Next::End(scope) => {
-                // SAFETY: it is current, and nothing has been suspended or ended since.
-                unsafe { (*scope).refuse() };
-                return Err(Refusal::Cancelled);
-            }
-        }
-    }
-}
-
-/// Whether an operation may begin that may not have to wait: not if the fiber has to come to its end. Lets others have
-/// their turn from time to time, as an operation that never waits would not.
-pub(crate) fn checkpoint() -> Result<(), Cancelled> {
-    enum Next {
-        Go,
-        Rest(u64, Source),
-        End(*const Scope),
-    }
-    let next = at_place(|place| match place {
-        Place::Fiber(scope) if scope.has_to_end() => Next::End(scope),
-        Place::Fiber(scope) => match scope.budget.get().checked_sub(1) {
-            Some(left) => {
-                scope.budget.set(left);
-                Next::Go
-            }
-            None if !std::thread::panicking() && !thread_ends() => {
-                Next::Rest(scope.number, scope.source)
-            }
-            None => Next::Go,
-        },
-        Place::Thread | Place::Misplaced(_) => Next::Go,
-    });
-    match next {
-        Next::Go => Ok(()),
-        Next::Rest(number, source) => {
-            give_way(number, source)?;
-            checkpoint()
-        }
-        Next::End(scope) => {
-            // SAFETY: it is current, and nothing has been suspended or ended since.
-            unsafe { (*scope).refuse() };
-            Err(Cancelled::new())
-        }
-    }
-}
-
-/// Suspends the current fiber until the others have had their turn.
-fn give_way(number: u64, source: Source) -> Result<(), Cancelled> {
-    // SAFETY: as in `wait`.
-    let Some(own) = (unsafe { Held::None.renewed(number, source) }) else {
-        return Ok(());
-    };
-    // Of a clone, because to be woken may be to wait: then the scope, and what its waker was, are over. Attacked by
-    // `a_waker_may_wait_where_it_is_woken`.
-    own.waker().wake_by_ref();
-    park(number);
-    match with_interrupt(Interrupt::take) {
-        Some(true) => Err(Cancelled::new()),
-        _ => Ok(()),
-    }
-}
-
-/// Lets all others that are ready have their turn. `false` if the caller is in no fiber, and there is nobody to let.
-pub(crate) fn rest() -> Result<bool, Cancelled> {
-    let turn = at_place(|place| match place {
-        Place::Fiber(scope) if !scope.has_to_end() && !std::thread::panicking() => {
-            Some((scope.number, scope.source))
-        }
-        _ => None,
-    });
-    if let Some((number, source)) = turn {
-        give_way(number, source)?;
-    }
-    checkpoint().map(|()| turn.is_some())
 }
 
 /// Whether a wait of the caller could suspend a fiber.
@@ -538,7 +400,7 @@ pub(crate) fn may_block() -> bool {
 
 /// A fiber, to be recognised by those who run in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Own(*const Port<(), ()>);
+pub(crate) struct Own(pub(crate) *const Port<(), ()>);
 
 /// The fiber that the caller runs in.
 pub(crate) fn own() -> Own {
@@ -546,40 +408,4 @@ pub(crate) fn own() -> Own {
         Place::Fiber(scope) => Own(scope.port.get()),
         Place::Thread | Place::Misplaced(_) => Own(ptr::null()),
     })
-}
-
-/// Suspends the caller's fiber after a call of `before`, if it is `own`. Whoever polls it next has it go on.
-pub(crate) fn suspend(own: &Own, before: impl FnOnce()) -> Result<(), Refusal> {
-    enum Next {
-        Rest(u64),
-        Refuse(Refusal),
-        End(*const Scope),
-    }
-    let find = || {
-        at_place(|place| match place {
-            Place::Fiber(scope) if scope.port.get() != own.0 => Next::Refuse(Refusal::InPoll),
-            Place::Fiber(scope) if scope.has_to_end() => Next::End(scope),
-            Place::Fiber(_) if std::thread::panicking() || thread_ends() => {
-                Next::Refuse(Refusal::Cancelled)
-            }
-            Place::Fiber(scope) => Next::Rest(scope.number),
-            Place::Thread => Next::Refuse(Refusal::OnLoop),
-            Place::Misplaced(refusal) => Next::Refuse(refusal),
-        })
-    };
-    let mut next = find();
-    if let Next::Rest(number) = next {
-        before();
-        park(number);
-        next = find();
-    }
-    match next {
-        Next::Rest(_) => Ok(()),
-        Next::Refuse(refusal) => Err(refusal),
-        Next::End(scope) => {
-            // SAFETY: it is current, and nothing has been suspended or ended since.
-            unsafe { (*scope).refuse() };
-            Err(Refusal::Cancelled)
-        }
-    }
 }

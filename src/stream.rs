@@ -16,6 +16,7 @@ use crate::cancelled::Cancelled;
 use crate::fiber::{Fiber, fiber};
 use crate::scope::{self, Refusal};
 use crate::unraisable::{Reason, report};
+use crate::wait::suspend;
 
 /// Makes a stream of a body that yields and waits: an asynchronous generator, as PEP 525.
 ///
@@ -109,7 +110,7 @@ impl<T> AsyncYielder<T> {
     /// If it is called from elsewhere than this body: from another fiber, or from a future that is being polled. ``"`yield_`
     /// called from outside the stream it belongs to; yield from its own body, and not from a future that is being polled"``.
     pub fn yield_(&self, item: T) -> Result<(), Cancelled> {
-        scope::suspend(&self.own, || self.slot.0.set(Some(item))).map_err(|refusal| {
+        suspend(&self.own, || self.slot.0.set(Some(item))).map_err(|refusal| {
             if refusal != Refusal::Cancelled {
                 outside();
             }

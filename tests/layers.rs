@@ -37,6 +37,7 @@ const MODULES: &[&str] = &[
     // 3
     "interrupt",
     "scope",
+    "wait",
     "fiber",
     "await_",
     "stream",
@@ -151,6 +152,7 @@ const UNSAFE: &[&str] = &[
     "coroutine",
     "interrupt",
     "scope",
+    "wait",
     "fiber",
     "pipe/pull",
     "pipe/receiver",

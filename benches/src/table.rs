@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::count::Counts;
-use crate::peers::{COROUTINE, FIBER, GENERATOR, RAW, RAW_DEFAULTS, SMOL, TOKIO};
+use crate::peers::{COROUTINE, GENERATOR, RAW, RAW_DEFAULTS, SMOL, TASK, TASK_FUTURE, TOKIO};
 use crate::work::Work;
 
 pub struct Row {
@@ -142,8 +142,12 @@ fn targets(row: &Row, rows: &[Row]) -> Vec<Target> {
         (Work::Crowd(512), GENERATOR | COROUTINE) => {
             [times(1.3, "× 8", find(rows, Work::Crowd(8), row.who)), None]
         }
-        (Work::Spawn, FIBER) => [times(1.0, "× smol", find(rows, row.work, SMOL)), None],
-        (Work::PingPong, FIBER) => [times(0.5, "× tokio", find(rows, row.work, TOKIO)), None],
+        (Work::Spawn, TASK | TASK_FUTURE) => {
+            [times(1.0, "× smol", find(rows, row.work, SMOL)), None]
+        }
+        (Work::PingPong, TASK | TASK_FUTURE) => {
+            [times(0.5, "× tokio", find(rows, row.work, TOKIO)), None]
+        }
         _ => [None, None],
     };
     targets.into_iter().flatten().collect()

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use futures_lite::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 
 use super::wait::wait;
-use crate::scope::checkpoint;
+use crate::wait::checkpoint;
 
 /// Makes asynchronous input and output synchronous: an operation that is not ready suspends the fiber.
 ///

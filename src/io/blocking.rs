@@ -8,7 +8,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use blocking::{Task, unblock};
 
 use super::wait::wait;
-use crate::scope::{checkpoint, may_block};
+use crate::scope::may_block;
+use crate::wait::checkpoint;
 
 /// Runs the operations of something that blocks on the threads of [`blocking`], while the fiber waits.
 ///

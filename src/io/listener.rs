@@ -12,7 +12,7 @@ use async_io::{Async, Timer};
 use super::address::Address;
 use super::stream::Stream;
 use super::wait::{Limits, wait_until};
-use crate::scope::checkpoint;
+use crate::wait::checkpoint;
 
 /// Waits for connections, suspending the fiber.
 #[derive(Debug)]

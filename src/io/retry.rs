@@ -8,7 +8,7 @@ use async_io::Async;
 use futures_lite::future::or;
 
 use super::wait::wait;
-use crate::scope::checkpoint;
+use crate::wait::checkpoint;
 
 /// What an operation waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::time::Instant;
 use async_io::Async;
 
 use super::wait::{Limits, wait_until};
-use crate::scope::{checkpoint, rest};
+use crate::wait::{checkpoint, rest};
 
 /// One of the owners of a socket, with the limits that it has set itself.
 #[derive(Debug)]

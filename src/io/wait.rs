@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 use futures_lite::future::or;
 
-use crate::scope::{self, Refusal};
+use crate::scope::Refusal;
+use crate::wait;
 
 impl From<Refusal> for io::Error {
     fn from(refusal: Refusal) -> Self {
@@ -43,7 +44,7 @@ impl Limits {
 
 /// Waits for a future.
 pub(crate) fn wait<R>(future: impl Future<Output = io::Result<R>>) -> io::Result<R> {
-    scope::wait(pin!(future), None)?
+    wait::wait(pin!(future), None)?
 }
 
 /// Waits for a future until `end`.

@@ -4,7 +4,7 @@
 
 use std::backtrace::Backtrace;
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -34,8 +34,8 @@ use crate::unraisable::report_if_it_panics;
 pub(crate) struct TaskCell<R> {
     header: Header,
     pub(crate) state: State<R>,
-    /// Empty while it has its turn, and when it is done.
-    body: Cell<Option<Body<R>>>,
+    /// Empty when it is done. Borrowed while it has its turn.
+    body: RefCell<Option<Body<R>>>,
     scheduler: Rc<Scheduler>,
 }
 
@@ -47,13 +47,13 @@ impl<R: 'static> TaskCell<R> {
         place: &'static Location<'static>,
         body: Body<R>,
     ) -> Rc<Self> {
-        let parent = scheduler.current().map_or(0, |task| task.header().id);
+        let parent = Scheduler::with_running_task(|task| task.header().id).unwrap_or(0);
         let born = scheduler.recently();
         let task = scheduler.insert(|id_and_key| {
             Rc::new(Self {
                 header: Header::new(id_and_key, name, place, parent, born),
                 state: State::new(Base::new(Some(scheduler.clone()))),
-                body: Cell::new(Some(body)),
+                body: RefCell::new(Some(body)),
                 scheduler: scheduler.clone(),
             })
         });
@@ -87,8 +87,7 @@ impl<R: 'static> TaskCell<R> {
     }
 
     /// Waits from now on.
-    fn suspend(self: &Rc<Self>, body: Body<R>) {
-        self.body.set(Some(body));
+    fn suspend(self: &Rc<Self>) {
         let header = &self.header;
         if header.interrupt.take() {
             header.must_cancel.set(true);
@@ -120,10 +119,7 @@ impl<R: 'static> TaskCell<R> {
 
     /// What it returns or raises, if it is not to be cancelled. (For whoever drives a cancellation.)
     fn is_suspended(&self) -> bool {
-        let body = self.body.take();
-        let is_suspended = body.is_some();
-        self.body.set(body);
-        is_suspended
+        self.body.try_borrow().is_ok_and(|body| body.is_some())
     }
 }
 
@@ -155,9 +151,12 @@ impl<R: 'static> AnyTask for TaskCell<R> {
     }
 
     fn turn(self: Rc<Self>) {
-        let Some(mut body) = self.body.take() else {
-            return; // it is done
+        let Ok(mut body) = self.body.try_borrow_mut() else {
+            return; // nobody has two turns at a time
         };
+        if body.is_none() {
+            return; // it is done
+        }
         let header = &self.header;
         self.comes_back();
         let must_cancel = header.must_cancel.take();
@@ -167,35 +166,36 @@ impl<R: 'static> AnyTask for TaskCell<R> {
             }
         }
         header.wait_for_nothing();
-        let outcome = self.scheduler.with_current(self.clone(), || {
-            let mut outcome = None;
-            if !header.has_begun.replace(true) && must_cancel {
-                outcome = Some(Err(Exception::Cancelled));
+        let outcome = Scheduler::with_current(self.clone(), || {
+            let outcome = if !header.has_begun.replace(true) && must_cancel {
+                Some(Err(Exception::Cancelled))
             } else {
                 if must_cancel {
                     header.interrupt.raise();
                 }
                 let task: Rc<dyn Keep> = self.clone();
-                outcome = outcome.or_else(|| take_turn(&header.interrupt, || body.turn(&task)));
+                let turn = || body.as_mut().map(|body| body.turn(&task));
+                take_turn(&header.interrupt, turn).flatten()
+            };
+            if outcome.is_some() {
+                // A future is dropped where it is cancelled.
+                let body = body.take();
+                body.map(|body| body.abandon(|| header.name()));
             }
-            match outcome {
-                Some(outcome) => {
-                    // A future is dropped where it is cancelled.
-                    body.abandon(|| header.name());
-                    Ok(outcome)
-                }
-                None => Err(body),
-            }
+            outcome
         });
+        drop(body);
         match outcome {
-            Ok(outcome) => self.end(outcome),
-            Err(body) => self.suspend(body),
+            Some(outcome) => self.end(outcome),
+            None => self.suspend(),
         }
     }
 
     fn schedule(self: Rc<Self>) {
-        let scheduler = self.scheduler.clone();
-        scheduler.schedule(self);
+        if !self.header.is_scheduled.replace(true) {
+            let scheduler = self.scheduler.clone();
+            scheduler.append(Entry::Turn(self));
+        }
     }
 
     fn share_error(&self) -> Option<Exception> {
@@ -203,16 +203,15 @@ impl<R: 'static> AnyTask for TaskCell<R> {
     }
 
     fn look(self: Rc<Self>) -> Option<Box<Backtrace>> {
-        let mut body = self.body.take()?;
-        let task: Rc<dyn Keep> = self.clone();
+        let mut body = self.body.try_borrow_mut().ok()?;
+        let (body, task) = (body.as_mut()?, self.clone() as Rc<dyn Keep>);
         let interrupt = &self.header.interrupt;
-        let stack = take_turn(interrupt, || interrupt.look(|| body.look(&task)));
-        self.body.set(Some(body));
-        stack
+        take_turn(interrupt, || interrupt.look(|| body.look(&task)))
     }
 
     fn abandon(self: Rc<Self>) -> bool {
-        let Some(body) = self.body.take() else {
+        let body = self.body.try_borrow_mut().map(|mut body| body.take());
+        let Ok(Some(body)) = body else {
             return self.base().is_done();
         };
         self.comes_back();

@@ -69,7 +69,7 @@ pub fn dump() -> Dump {
 
 impl Dump {
     pub(crate) fn of(scheduler: &Scheduler) -> Self {
-        let (time, current) = (scheduler.now(), scheduler.current());
+        let (time, current) = (scheduler.now(), Scheduler::running_task());
         let tasks = scheduler.tasks();
         let look = |(index, task)| Entry::of(task, current.as_ref(), time, index < MOST_STACKS);
         let tasks = tasks.iter().enumerate().map(look).collect();

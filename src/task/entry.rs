@@ -119,6 +119,7 @@ pub(crate) struct Header {
     /// How often it was asked to be cancelled, less those that were taken back.
     pub(crate) cancels: Cell<u32>,
     /// What it waits for, of the things that can be asked. Nothing if that is somebody else's future.
+    is_waiting: Cell<bool>,
     waiting: Cell<Option<Rc<dyn Cancel>>>,
     /// The rest of it, if it polls several at a time.
     waiting_besides: RefCell<Vec<Rc<dyn Cancel>>>,
@@ -149,6 +150,7 @@ impl Header {
             has_begun: Cell::new(false),
             must_cancel: Cell::new(false),
             cancels: Cell::new(0),
+            is_waiting: Cell::new(false),
             waiting: Cell::new(None),
             waiting_besides: RefCell::default(),
             waits_elsewhere: Cell::new(false),
@@ -166,31 +168,35 @@ impl Header {
     }
 
     /// The task waits for this, in the turn that it has.
+    #[inline]
     pub(crate) fn wait_for(&self, target: Rc<dyn Cancel>) {
-        match self.waiting.take() {
-            None => self.waiting.set(Some(target)),
-            Some(first) => {
-                let is_new = !Rc::ptr_eq(&first, &target);
-                self.waiting.set(Some(first));
-                if is_new {
-                    self.waiting_besides.borrow_mut().push(target);
-                }
+        self.is_waiting.set(true);
+        if let Some(first) = self.waiting.replace(Some(target)) {
+            self.wait_for_several(first);
+        }
+    }
+
+    #[cold]
+    fn wait_for_several(&self, first: Rc<dyn Cancel>) {
+        if let Some(target) = self.waiting.replace(Some(first.clone())) {
+            if !Rc::ptr_eq(&first, &target) {
+                self.waiting_besides.borrow_mut().push(target);
             }
         }
     }
 
+    #[inline]
     pub(crate) fn wait_for_nothing(&self) {
-        drop(self.waiting.take());
-        if !self.waiting_besides.borrow().is_empty() {
-            drop(self.waiting_besides.take());
+        if self.is_waiting.replace(false) {
+            drop(self.waiting.take());
+            if !self.waiting_besides.borrow().is_empty() {
+                drop(self.waiting_besides.take());
+            }
         }
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        let waiting = self.waiting.take();
-        let is_waiting = waiting.is_some();
-        self.waiting.set(waiting);
-        is_waiting
+        self.is_waiting.get()
     }
 
     /// What it waits for.

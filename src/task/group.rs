@@ -14,7 +14,7 @@ use slab::Slab;
 use crate::await_::await_;
 use crate::builder::Builder;
 use crate::exception::Exception;
-use crate::scope::{can_wait, get_stuck};
+use crate::scope::{can_wait, get_stuck, in_fiber};
 use crate::task::body::IntoTask;
 use crate::task::cancel::cancel;
 use crate::task::cell::TaskCell;
@@ -70,7 +70,7 @@ where
     if !can_wait() {
         // In a future: nobody could wait for the tasks. While a panic unwinds, or at the end of a fiber: nobody does.
         assert!(
-            crate::scope::in_fiber() || std::thread::panicking(),
+            in_fiber() || std::thread::panicking(),
             "`task_group` called in a future; call it in a closure that is a task, or in a `fiber`"
         );
         return Err(Exception::Cancelled);

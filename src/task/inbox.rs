@@ -80,14 +80,17 @@ impl<M> Inbox<M> {
         Ok(())
     }
 
-    /// Moves the messages to the end of an empty list.
+    /// Whether there may be messages.
     #[inline]
-    pub(crate) fn take(&self, messages: &mut Vec<M>) {
-        if self.has_mail.load(Ordering::Acquire) {
-            let mut mail = self.lock();
-            self.has_mail.store(false, Ordering::Relaxed);
-            mem::swap(messages, &mut mail.messages);
-        }
+    pub(crate) fn has_mail(&self) -> bool {
+        self.has_mail.load(Ordering::Acquire)
+    }
+
+    /// Takes the messages.
+    pub(crate) fn take(&self) -> Vec<M> {
+        let mut mail = self.lock();
+        self.has_mail.store(false, Ordering::Relaxed);
+        mem::take(&mut mail.messages)
     }
 
     /// Has `waker` woken by the next message. Returns whether the loop may sleep: not if there are messages.

@@ -73,11 +73,12 @@ pub(crate) enum Stop {
 /// An event loop.
 pub(crate) struct Scheduler {
     ready: RefCell<VecDeque<Entry>>,
+    /// Room for what is being run.
+    spare: Cell<VecDeque<Entry>>,
     timers: RefCell<Timers<Entry>>,
+    has_timers: Cell<bool>,
     /// Those that have not ended.
     tasks: RefCell<Slab<Rc<dyn AnyTask>>>,
-    /// Whose turn it is.
-    current: RefCell<Option<Rc<dyn AnyTask>>>,
     pub(crate) clock: Clock,
     /// The time when it was last asked for.
     last_time: Cell<Duration>,
@@ -86,7 +87,8 @@ pub(crate) struct Scheduler {
     pub(crate) is_running: Cell<bool>,
     pub(crate) is_stopping: Cell<bool>,
     pub(crate) is_closed: Cell<bool>,
-    /// Who runs the loop, while nothing is ready.
+    /// Nothing is ready, and somebody is to be woken when that changes: who runs the loop.
+    is_asleep: Cell<bool>,
     sleeper: Cell<Option<Waker>>,
     alarm: RefCell<Alarm>,
     /// How many tasks wait for futures of others.
@@ -106,6 +108,8 @@ pub(crate) struct Scheduler {
 thread_local! {
     /// The loop that runs on this thread.
     static RUNNING: RefCell<Option<Rc<Scheduler>>> = const { RefCell::new(None) };
+    /// The task whose turn it is.
+    static CURRENT: Cell<Option<Rc<dyn AnyTask>>> = const { Cell::new(None) };
 }
 
 impl Scheduler {
@@ -117,9 +121,10 @@ impl Scheduler {
         });
         Rc::new(Self {
             ready: RefCell::default(),
+            spare: Cell::default(),
             timers: RefCell::new(Timers::new()),
+            has_timers: Cell::new(false),
             tasks: RefCell::default(),
-            current: RefCell::default(),
             clock: match options.is_virtual {
                 true => Clock::stopped(),
                 false => Clock::real(),
@@ -130,6 +135,7 @@ impl Scheduler {
             is_running: Cell::new(false),
             is_stopping: Cell::new(false),
             is_closed: Cell::new(false),
+            is_asleep: Cell::new(false),
             sleeper: Cell::new(None),
             alarm: RefCell::default(),
             elsewhere: Cell::new(0),
@@ -155,26 +161,34 @@ impl Scheduler {
     /// The task whose turn it is on this thread.
     #[inline]
     pub(crate) fn running_task() -> Option<Rc<dyn AnyTask>> {
-        RUNNING
-            .try_with(|running| running.borrow().as_ref()?.current.borrow().clone())
-            .ok()
-            .flatten()
+        Self::with_running_task(Rc::clone)
     }
 
-    pub(crate) fn current(&self) -> Option<Rc<dyn AnyTask>> {
-        self.current.borrow().clone()
+    /// Calls `act` with the task whose turn it is on this thread, if there is one. In there, nothing of others runs.
+    #[inline]
+    pub(crate) fn with_running_task<R>(act: impl FnOnce(&Rc<dyn AnyTask>) -> R) -> Option<R> {
+        let act = |current: &Cell<Option<Rc<dyn AnyTask>>>| {
+            let task = current.take();
+            let done = task.as_ref().map(act);
+            current.set(task);
+            done
+        };
+        CURRENT.try_with(act).ok().flatten()
     }
 
     /// Runs `turn` as a turn of `task`.
-    pub(crate) fn with_current<R>(&self, task: Rc<dyn AnyTask>, turn: impl FnOnce() -> R) -> R {
-        struct Leave<'a>(&'a Scheduler, Option<Rc<dyn AnyTask>>);
-        impl Drop for Leave<'_> {
+    #[inline]
+    pub(crate) fn with_current<R>(task: Rc<dyn AnyTask>, turn: impl FnOnce() -> R) -> R {
+        struct Leave(Option<Rc<dyn AnyTask>>);
+        impl Drop for Leave {
+            #[inline]
             fn drop(&mut self) {
-                let before = self.1.take();
-                drop(self.0.current.replace(before));
+                let before = self.0.take();
+                drop(CURRENT.try_with(|current| current.replace(before)));
             }
         }
-        let _leave = Leave(self, self.current.replace(Some(task)));
+        let before = CURRENT.try_with(|current| current.replace(Some(task)));
+        let _leave = Leave(before.ok().flatten());
         turn()
     }
 
@@ -208,17 +222,26 @@ impl Scheduler {
     }
 
     #[inline]
-    fn append(&self, entry: Entry) {
+    pub(crate) fn append(&self, entry: Entry) {
         if self.is_closed.get() {
             return;
         }
         self.ready.borrow_mut().push_back(entry);
+        if self.is_asleep.get() {
+            self.wake_up();
+        }
+    }
+
+    #[cold]
+    fn wake_up(&self) {
+        self.is_asleep.set(false);
         if let Some(sleeper) = self.sleeper.take() {
             sleeper.wake();
         }
     }
 
     pub(crate) fn add_timer(&self, when: Duration, entry: Entry) -> TimerKey {
+        self.has_timers.set(true);
         self.timers.borrow_mut().add(when, entry)
     }
 
@@ -353,25 +376,40 @@ impl Scheduler {
 
     /// Runs iterations until nothing is ready, or input and output are to be looked at.
     fn poll(&self, context: &mut Context<'_>) -> Poll<Stop> {
+        self.is_asleep.set(false);
         drop(self.sleeper.take());
         self.hear(context);
+        // What is in the queue now; what that makes ready goes to the other one.
+        let mut batch = self.spare.take();
+        let next = self.iterate(&mut batch, context);
+        self.spare.set(batch);
+        next
+    }
+
+    fn iterate(&self, batch: &mut VecDeque<Entry>, context: &mut Context<'_>) -> Poll<Stop> {
         let mut left = ENTRIES_BETWEEN_LOOKS;
         loop {
-            self.fetch_messages();
-            self.fetch_timers();
-            let ready = self.ready.borrow().len();
+            if self.mailbox.inbox.has_mail() {
+                self.fetch_messages();
+            }
+            if self.has_timers.get() {
+                self.fetch_timers();
+            }
+            std::mem::swap(batch, &mut *self.ready.borrow_mut());
+            let ready = batch.len();
             if ready == 0 && !self.is_stopping.get() {
                 match self.sleep(context) {
                     Some(next) => return next,
                     None => continue,
                 }
             }
-            self.shuffle();
-            for _ in 0..ready {
-                let entry = self.ready.borrow_mut().pop_front();
-                if let Some(entry) = entry {
-                    self.run_entry(entry);
+            if self.options.seed.is_some() {
+                if let Some(random) = &mut *self.random.borrow_mut() {
+                    random.shuffle(batch.make_contiguous());
                 }
+            }
+            while let Some(entry) = batch.pop_front() {
+                self.run_entry(entry);
             }
             if self.is_stopping.take() {
                 return Poll::Ready(Stop::Asked);
@@ -385,10 +423,9 @@ impl Scheduler {
         }
     }
 
+    #[cold]
     fn fetch_messages(&self) {
-        let mut messages = Vec::new();
-        self.mailbox.inbox.take(&mut messages);
-        for message in messages {
+        for message in self.mailbox.inbox.take() {
             match message {
                 Message::Wake { key, id } => {
                     if let Some(task) = self.task(key, id) {
@@ -402,9 +439,6 @@ impl Scheduler {
     }
 
     fn fetch_timers(&self) {
-        if self.timers.borrow().is_empty() {
-            return;
-        }
         let now = self.now();
         loop {
             let due = self.timers.borrow_mut().take_due(now);
@@ -413,6 +447,7 @@ impl Scheduler {
                 None => break,
             }
         }
+        self.has_timers.set(!self.timers.borrow().is_empty());
     }
 
     /// Waits until something is ready. `None` if that is so at once.
@@ -442,6 +477,7 @@ impl Scheduler {
             return None;
         }
         self.sleeper.set(Some(context.waker().clone()));
+        self.is_asleep.set(true);
         Some(Poll::Pending)
     }
 
@@ -459,17 +495,18 @@ impl Scheduler {
         Some(Poll::Ready(Stop::Deadlock))
     }
 
-    /// Puts what is ready in another order, if the loop has a seed.
-    fn shuffle(&self) {
-        if let Some(random) = &mut *self.random.borrow_mut() {
-            random.shuffle(self.ready.borrow_mut().make_contiguous());
-        }
-    }
-
+    #[inline]
     fn run_entry(&self, entry: Entry) {
         match self.options.slow {
             None => entry.run(&|name, reason| self.report(name, reason)),
-            Some(slow) => {
+            Some(slow) => self.run_entry_timed(entry, slow),
+        }
+    }
+
+    /// Runs an entry, and reports it if it takes too long.
+    fn run_entry_timed(&self, entry: Entry, slow: Duration) {
+        {
+            {
                 let task = match &entry {
                     Entry::Turn(task) => Some(task.clone()),
                     _ => None,

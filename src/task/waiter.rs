@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -22,8 +22,16 @@ pub(crate) struct Waiter {
     /// It is no longer on a list of waiters.
     pub(crate) has_left: Cell<bool>,
     /// What it waits for, in words.
-    what: &'static str,
+    what: Cell<&'static str>,
 }
+
+thread_local! {
+    /// Waiters that nobody uses: there is one for each wait, so that it should not cost an allocation.
+    static SPARE: RefCell<Vec<Rc<Waiter>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How many a thread keeps.
+const MOST_SPARE: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Waiting {
@@ -33,13 +41,36 @@ pub(crate) enum Waiting {
 }
 
 impl Waiter {
+    #[inline]
     pub(crate) fn new(what: &'static str) -> Rc<Self> {
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+        if let Ok(Some(spare)) = spare {
+            spare.what.set(what);
+            return spare;
+        }
         Rc::new(Self {
             state: Cell::new(Waiting::Yes),
             wake: Cell::new(None),
             has_left: Cell::new(false),
-            what,
+            what: Cell::new(what),
         })
+    }
+
+    /// Whoever has waited does not need it any more.
+    #[inline]
+    pub(crate) fn recycle(self: Rc<Self>) {
+        if Rc::strong_count(&self) > 1 {
+            return;
+        }
+        drop(self.wake.take());
+        self.state.set(Waiting::Yes);
+        self.has_left.set(false);
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < MOST_SPARE {
+                spare.push(self);
+            }
+        });
     }
 
     #[inline]
@@ -68,6 +99,7 @@ impl Waiter {
     }
 
     /// Ready if it was woken. If it was cancelled, so is whoever polls.
+    #[inline]
     pub(crate) fn poll(self: &Rc<Self>, context: &mut Context<'_>) -> Poll<()> {
         match self.state.get() {
             Waiting::Woken => Poll::Ready(()),
@@ -85,14 +117,17 @@ impl Waiter {
 }
 
 /// Notes that the task whose turn it is waits for `target`. Returns how whoever polls with `context` is woken.
+#[inline]
 pub(crate) fn awaits(target: Rc<dyn Cancel>, context: &Context<'_>) -> Entry {
-    if let Some(task) = Scheduler::running_task() {
-        task.header().wait_for(target);
-        if task.header().polls_with(context) {
-            return Entry::Turn(task);
-        }
+    let task = Scheduler::with_running_task(|task| {
+        let header = task.header();
+        header.wait_for(target);
+        header.polls_with(context).then(|| task.clone())
+    });
+    match task.flatten() {
+        Some(task) => Entry::Turn(task),
+        None => Entry::Wake(context.waker().clone()),
     }
-    Entry::Wake(context.waker().clone())
 }
 
 /// Gives whoever polls with `context` one more turn, after all who are ready by now.
@@ -109,7 +144,7 @@ impl Cancel for Waiter {
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.what)
+        f.write_str(self.what.get())
     }
 }
 

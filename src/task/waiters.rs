@@ -62,11 +62,17 @@ impl Waiters {
 
     /// Wakes the first who waits, and forgets them. Returns whether there was one.
     pub(crate) fn wake_next(&self) -> bool {
-        if !self.can_wake() {
-            return false;
+        loop {
+            let next = self.list.borrow_mut().pop_front();
+            match next {
+                Some(next) if next.has_left.get() => {
+                    self.left.set(self.left.get().saturating_sub(1))
+                }
+                Some(next) if next.wake() => return true,
+                Some(_) => {}
+                None => return false,
+            }
         }
-        let next = self.list.borrow_mut().pop_front();
-        next.is_some_and(|next| next.wake())
     }
 
     /// Wakes all who wait, and forgets them.

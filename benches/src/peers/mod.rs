@@ -7,6 +7,7 @@ mod genawaiter;
 mod generator_rs;
 mod hand_written;
 mod smol;
+mod tasks;
 mod thread;
 mod tokio;
 mod yieldfrom;
@@ -16,6 +17,8 @@ use crate::work::Run;
 pub const GENERATOR: &str = "yieldfrom generator";
 pub const COROUTINE: &str = "yieldfrom coroutine";
 pub const FIBER: &str = "yieldfrom fiber";
+pub const TASK: &str = "yieldfrom task";
+pub const TASK_FUTURE: &str = "yieldfrom task, async";
 pub const RAW: &str = "corosensei raw";
 pub const RAW_FRESH: &str = "corosensei, fresh stack";
 /// Measured in another program, `corosensei-defaults`.
@@ -25,7 +28,7 @@ pub const SMOL: &str = "smol";
 pub const TOKIO: &str = "tokio";
 
 /// In the order of the table.
-pub const ALL: [(&str, Run); 15] = [
+pub const ALL: [(&str, Run); 17] = [
     (GENERATOR, yieldfrom::run_generator),
     (COROUTINE, yieldfrom::run_coroutine),
     (RAW, corosensei::run),
@@ -36,6 +39,8 @@ pub const ALL: [(&str, Run); 15] = [
     ("async-stream", async_stream::run),
     ("hand-written", hand_written::run),
     ("thread + channel", thread::run),
+    (TASK, tasks::run_closures),
+    (TASK_FUTURE, tasks::run_futures),
     (FIBER, fiber::run),
     ("fiber, tokio's channel", fiber::run_tokio_channel),
     (SMOL, smol::run),

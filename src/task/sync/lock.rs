@@ -140,12 +140,6 @@ pub struct LockAcquire {
     waiter: Option<Rc<Waiter>>,
 }
 
-impl LockAcquire {
-    pub(super) fn has_begun(&self) -> bool {
-        self.waiter.is_some()
-    }
-}
-
 impl Future for LockAcquire {
     type Output = LockGuard;
 

@@ -52,11 +52,17 @@ impl<T, S: Store<T>> State<T, S> {
 trait Room<T> {
     fn is_full(&self) -> bool;
     fn is_empty(&self) -> bool;
-    fn is_shut_down(&self) -> bool;
     fn getters(&self) -> &Waiters;
     fn putters(&self) -> &Waiters;
-    fn put_nowait(&self, item: T) -> Result<(), PutError<T>>;
+    /// Takes `item` if there is room.
+    fn try_put(&self, item: &mut Option<T>) -> Result<(), Refused>;
     fn get_nowait(&self) -> Result<T, GetError>;
+}
+
+/// Why an item is not put.
+enum Refused {
+    Full,
+    ShutDown,
 }
 
 impl<T, S: Store<T>> Room<T> for State<T, S> {
@@ -68,10 +74,6 @@ impl<T, S: Store<T>> Room<T> for State<T, S> {
         self.store.borrow().len() == 0
     }
 
-    fn is_shut_down(&self) -> bool {
-        self.is_shut_down.get()
-    }
-
     fn getters(&self) -> &Waiters {
         &self.getters
     }
@@ -80,15 +82,17 @@ impl<T, S: Store<T>> Room<T> for State<T, S> {
         &self.putters
     }
 
-    fn put_nowait(&self, item: T) -> Result<(), PutError<T>> {
-        if self.is_shut_down() {
-            return Err(PutError::ShutDown(item));
+    fn try_put(&self, item: &mut Option<T>) -> Result<(), Refused> {
+        if self.is_shut_down.get() {
+            return Err(Refused::ShutDown);
         }
-        if self.is_full() {
-            return Err(PutError::Full(item));
+        let mut store = self.store.borrow_mut();
+        if self.max_size > 0 && store.len() >= self.max_size {
+            return Err(Refused::Full);
         }
         // (Items are compared in there, if the queue has priorities.)
-        self.store.borrow_mut().put(item);
+        store.put(item.take().expect("an item is put once"));
+        drop(store);
         self.unfinished.set(self.unfinished.get() + 1);
         self.finished.clear();
         self.getters.wake_next();
@@ -102,13 +106,23 @@ impl<T, S: Store<T>> Room<T> for State<T, S> {
                 self.putters.wake_next();
                 Ok(item)
             }
-            None if self.is_shut_down() => Err(GetError::ShutDown),
+            None if self.is_shut_down.get() => Err(GetError::ShutDown),
             None => Err(GetError::Empty),
         }
     }
 }
 
 impl<T, S: Store<T>> State<T, S> {
+    fn put_nowait(&self, item: T) -> Result<(), PutError<T>> {
+        let mut item = Some(item);
+        let put = self.try_put(&mut item);
+        match (put, item) {
+            (Ok(()), _) | (_, None) => Ok(()),
+            (Err(Refused::Full), Some(item)) => Err(PutError::Full(item)),
+            (Err(Refused::ShutDown), Some(item)) => Err(PutError::ShutDown(item)),
+        }
+    }
+
     fn task_done(&self) -> Result<(), TooManyDone> {
         let left = self.unfinished.get().checked_sub(1);
         self.unfinished.set(left.ok_or(TooManyDone(()))?);
@@ -319,41 +333,29 @@ struct Turn<T> {
 }
 
 impl<T> Turn<T> {
-    /// Waits as long as `must_wait` says so. What is waited for may be gone again when the turn comes.
-    fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        what: &'static str,
-        must_wait: impl Fn(&dyn Room<T>) -> bool,
-        waiters: impl Fn(&dyn Room<T>) -> &Waiters,
-    ) -> Poll<Result<(), QueueShutDown>> {
-        loop {
-            if let Some(waiter) = &self.waiter {
-                if waiter.poll(context).is_pending() {
-                    return Poll::Pending;
-                }
-                self.waiter = None;
+    /// Waits until it is woken, if it has begun to wait. What it was woken for may be gone by then.
+    #[inline]
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(waiter) = &self.waiter {
+            if waiter.poll(context).is_pending() {
+                return Poll::Pending;
             }
-            if !must_wait(&*self.queue) {
-                return Poll::Ready(Ok(()));
+            if let Some(waiter) = self.waiter.take() {
+                waiter.recycle();
             }
-            if self.queue.is_shut_down() {
-                return Poll::Ready(Err(QueueShutDown(())));
-            }
-            self.waiter = Some(waiters(&*self.queue).push(what));
         }
+        Poll::Ready(())
     }
 
     /// Waits no more. `is_in_vain`: there is nothing that somebody else could be woken for.
-    fn give_up(&mut self, waiters: impl Fn(&dyn Room<T>) -> &Waiters, is_in_vain: bool) {
-        if let Some(waiter) = self.waiter.take() {
-            let waiters = waiters(&*self.queue);
-            if waiter.state() != Waiting::Woken {
-                waiters.leave(&waiter);
-            } else if !is_in_vain {
-                waiters.wake_next();
-            }
+    #[cold]
+    fn give_up(waiter: Rc<Waiter>, waiters: &Waiters, is_in_vain: bool) {
+        if waiter.state() != Waiting::Woken {
+            waiters.leave(&waiter);
+        } else if !is_in_vain {
+            waiters.wake_next();
         }
+        waiter.recycle();
     }
 }
 
@@ -366,23 +368,26 @@ impl<T: 'static> Future for Get<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let turn = &mut self.0;
-        let ready = turn.poll(
-            context,
-            "an item of a queue",
-            |q| q.is_empty(),
-            |q| q.getters(),
-        );
-        ready.map(|ready| {
-            ready?;
-            turn.queue.get_nowait().map_err(|_| QueueShutDown(()))
-        })
+        while turn.poll(context).is_ready() {
+            match turn.queue.get_nowait() {
+                Ok(item) => return Poll::Ready(Ok(item)),
+                Err(GetError::ShutDown) => return Poll::Ready(Err(QueueShutDown(()))),
+                Err(GetError::Empty) => {
+                    turn.waiter = Some(turn.queue.getters().push("an item of a queue"));
+                }
+            }
+        }
+        Poll::Pending
     }
 }
 
 impl<T: 'static> Drop for Get<T> {
+    #[inline]
     fn drop(&mut self) {
-        let is_empty = self.0.queue.is_empty();
-        self.0.give_up(|queue| queue.getters(), is_empty);
+        let Turn { queue, waiter } = &mut self.0;
+        if let Some(waiter) = waiter.take() {
+            Turn::<T>::give_up(waiter, queue.getters(), queue.is_empty());
+        }
     }
 }
 
@@ -416,25 +421,26 @@ impl<T: 'static> Future for Put<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { turn, item } = &mut *self;
-        let ready = turn.poll(context, "room in a queue", |q| q.is_full(), |q| q.putters());
-        ready.map(|ready| {
-            ready?;
-            let next = item.take().expect("a future is not polled after its end");
-            match turn.queue.put_nowait(next) {
-                Ok(()) => Ok(()),
-                Err(PutError::Full(back) | PutError::ShutDown(back)) => {
-                    *item = Some(back);
-                    Err(QueueShutDown(()))
+        while turn.poll(context).is_ready() {
+            match turn.queue.try_put(item) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(Refused::ShutDown) => return Poll::Ready(Err(QueueShutDown(()))),
+                Err(Refused::Full) => {
+                    turn.waiter = Some(turn.queue.putters().push("room in a queue"));
                 }
             }
-        })
+        }
+        Poll::Pending
     }
 }
 
 impl<T: 'static> Drop for Put<T> {
+    #[inline]
     fn drop(&mut self) {
-        let is_full = self.turn.queue.is_full();
-        self.turn.give_up(|queue| queue.putters(), is_full);
+        let Turn { queue, waiter } = &mut self.turn;
+        if let Some(waiter) = waiter.take() {
+            Turn::<T>::give_up(waiter, queue.putters(), queue.is_full());
+        }
     }
 }
 
