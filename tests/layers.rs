@@ -94,7 +94,7 @@ const MODULES: &[&str] = &[
     "task/task",
     "task/awaitable",
     "task/spawn",
-    "task/handle",
+    "task/call",
     "task/sleep",
     "task/timeout",
     "task/catch_cancel",

@@ -37,13 +37,13 @@ pub trait IntoTask<M> {
 
 /// Marks closures that are made a task.
 #[derive(Debug)]
-pub enum Call {}
+pub enum ByCalling {}
 
 /// Marks futures that are made a task.
 #[derive(Debug)]
-pub enum Poll_ {}
+pub enum ByPolling {}
 
-impl<F, R> IntoTask<Call> for F
+impl<F, R> IntoTask<ByCalling> for F
 where
     F: FnOnce() -> Result<R, Exception>,
 {
@@ -55,7 +55,7 @@ where
     }
 }
 
-impl<F, R> IntoTask<Poll_> for F
+impl<F, R> IntoTask<ByPolling> for F
 where
     F: Future<Output = Result<R, Exception>>,
 {

@@ -11,10 +11,10 @@ use crate::builder::Builder;
 use crate::exception::Exception;
 use crate::scope::may_block;
 use crate::task::body::IntoTask;
+use crate::task::call::Call;
 use crate::task::dump::Dump;
 use crate::task::error::{LoopError, Panicked};
 use crate::task::future::{Future, Promise, promise_in};
-use crate::task::handle::Handle;
 use crate::task::loop_handle::LoopHandle;
 use crate::task::scheduler::{Options, Scheduler, Stop};
 use crate::task::spawn::spawn_in;
@@ -183,9 +183,9 @@ impl Loop {
     /// # Panics
     ///
     /// If the loop is closed.
-    pub fn call_soon(&self, callback: impl FnOnce() + 'static) -> Handle {
+    pub fn call_soon(&self, callback: impl FnOnce() + 'static) -> Call {
         self.refuse_if_closed();
-        Handle::soon(&self.scheduler, callback)
+        Call::soon(&self.scheduler, callback)
     }
 
     /// As [`call_later`](crate::task::call_later()), in this loop.
@@ -193,7 +193,7 @@ impl Loop {
     /// # Panics
     ///
     /// If the loop is closed.
-    pub fn call_later(&self, delay: Duration, callback: impl FnOnce() + 'static) -> Handle {
+    pub fn call_later(&self, delay: Duration, callback: impl FnOnce() + 'static) -> Call {
         self.call_at(self.time().saturating_add(delay), callback)
     }
 
@@ -202,9 +202,9 @@ impl Loop {
     /// # Panics
     ///
     /// If the loop is closed.
-    pub fn call_at(&self, when: Duration, callback: impl FnOnce() + 'static) -> Handle {
+    pub fn call_at(&self, when: Duration, callback: impl FnOnce() + 'static) -> Call {
         self.refuse_if_closed();
-        Handle::at(&self.scheduler, when, callback)
+        Call::at(&self.scheduler, when, callback)
     }
 
     /// How long it has been there, by its clock: `loop.time`.

@@ -41,7 +41,7 @@ use crate::task::waiter::awaits;
 /// });
 /// assert_eq!(results.unwrap(), "[3, 1] spam");
 /// ```
-pub fn gather<S: Set>(tasks: S) -> Gather<S> {
+pub fn gather<S: Gatherable>(tasks: S) -> Gather<S> {
     Gather(Wait {
         gathering: Gathering::new(tasks.into_parts()),
         key: None,
@@ -49,7 +49,7 @@ pub fn gather<S: Set>(tasks: S) -> Gather<S> {
 }
 
 /// Several tasks or futures whose results are wanted: what [`gather`] takes.
-pub trait Set:
+pub trait Gatherable:
     parts::Sealed<Parts: Parts<Values = Self::Values, Outcomes = Self::Outcomes>>
 {
     /// What they return: a `Vec` or a tuple.
@@ -84,7 +84,7 @@ pub trait Parts: 'static {
 #[allow(missing_debug_implementations, unreachable_pub)]
 pub struct Kept(Rc<dyn Target>);
 
-impl<J: Joinable> Set for Vec<J> {
+impl<J: Joinable> Gatherable for Vec<J> {
     type Values = Vec<J::Value>;
     type Outcomes = Vec<Result<J::Value, Exception>>;
 }
@@ -97,7 +97,7 @@ impl<J: Joinable> parts::Sealed for Vec<J> {
     }
 }
 
-impl<J: Joinable, const N: usize> Set for [J; N] {
+impl<J: Joinable, const N: usize> Gatherable for [J; N] {
     type Values = Vec<J::Value>;
     type Outcomes = Vec<Result<J::Value, Exception>>;
 }
@@ -131,9 +131,9 @@ impl<T: 'static> Parts for Vec<Part<T>> {
     }
 }
 
-macro_rules! tuples_are_sets {
+macro_rules! tuples_are_gatherable {
     ($(($($part:ident $index:tt),+);)*) => {$(
-        impl<$($part: Joinable),+> Set for ($($part,)+) {
+        impl<$($part: Joinable),+> Gatherable for ($($part,)+) {
             type Values = ($($part::Value,)+);
             type Outcomes = ($(Result<$part::Value, Exception>,)+);
         }
@@ -170,7 +170,7 @@ macro_rules! tuples_are_sets {
     )*};
 }
 
-tuples_are_sets! {
+tuples_are_gatherable! {
     (A 0);
     (A 0, B 1);
     (A 0, B 1, C 2);
@@ -364,11 +364,11 @@ impl<P: Parts> Gathering<P> {
 
 /// Waits for the results of several tasks, or the first error. Made by [`gather`].
 #[must_use = "the results are lost unless they are awaited"]
-pub struct Gather<S: Set>(Wait<S::Parts>);
+pub struct Gather<S: Gatherable>(Wait<S::Parts>);
 
 /// Waits for the results or errors of several tasks. Made by [`Gather::return_exceptions`].
 #[must_use = "the results are lost unless they are awaited"]
-pub struct GatherAll<S: Set>(Wait<S::Parts>);
+pub struct GatherAll<S: Gatherable>(Wait<S::Parts>);
 
 struct Wait<P: Parts> {
     gathering: Rc<Gathering<P>>,
@@ -381,7 +381,7 @@ impl<P: Parts> Drop for Wait<P> {
     }
 }
 
-impl<S: Set> Gather<S> {
+impl<S: Gatherable> Gather<S> {
     /// Waits until all are done, however they end, and has an error for each that has failed.
     pub fn return_exceptions(self) -> GatherAll<S> {
         self.0.gathering.returns_exceptions.set(true);
@@ -389,7 +389,7 @@ impl<S: Set> Gather<S> {
     }
 }
 
-impl<S: Set> Future for Gather<S> {
+impl<S: Gatherable> Future for Gather<S> {
     type Output = Result<S::Values, Exception>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -401,7 +401,7 @@ impl<S: Set> Future for Gather<S> {
     }
 }
 
-impl<S: Set> Future for GatherAll<S> {
+impl<S: Gatherable> Future for GatherAll<S> {
     type Output = S::Outcomes;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -413,7 +413,7 @@ impl<S: Set> Future for GatherAll<S> {
     }
 }
 
-impl<S: Set> fmt::Debug for Gather<S> {
+impl<S: Gatherable> fmt::Debug for Gather<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gather")
             .field("tasks", &self.0.gathering.targets.len())
@@ -421,7 +421,7 @@ impl<S: Set> fmt::Debug for Gather<S> {
     }
 }
 
-impl<S: Set> fmt::Debug for GatherAll<S> {
+impl<S: Gatherable> fmt::Debug for GatherAll<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatherAll")
             .field("tasks", &self.0.gathering.targets.len())

@@ -21,10 +21,10 @@ use crate::task::spawn::spawn_at;
 ///
 /// ```
 /// use std::thread;
-/// use yieldfrom::{await_, task::{handle, run, unblock}};
+/// use yieldfrom::{await_, task::{loop_handle, run, unblock}};
 ///
 /// let sum = run(|| {
-///     let this_loop = handle();
+///     let this_loop = loop_handle();
 ///     let elsewhere = unblock(move || {
 ///         let task = this_loop.spawn(|| Ok(20 + 1)); // runs on the loop's thread
 ///         Ok(2 * await_(task)??) // this is another one, and blocks
@@ -41,10 +41,10 @@ pub struct LoopHandle(pub(crate) Arc<Outside>);
 /// # Panics
 ///
 /// If there is none.
-pub fn handle() -> LoopHandle {
+pub fn loop_handle() -> LoopHandle {
     match Scheduler::running() {
         Some(scheduler) => LoopHandle(scheduler.outside.clone()),
-        None => panic!("`handle` called on a thread where no event loop runs"),
+        None => panic!("`loop_handle` called on a thread where no event loop runs"),
     }
 }
 

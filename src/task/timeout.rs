@@ -74,7 +74,7 @@ pub trait TimeoutBody<M> {
     fn run(self, timeout: Timeout) -> Self::Output;
 }
 
-impl<F, R> TimeoutBody<crate::task::body::Call> for F
+impl<F, R> TimeoutBody<crate::task::body::ByCalling> for F
 where
     F: FnOnce() -> Result<R, Exception>,
 {
@@ -85,7 +85,7 @@ where
     }
 }
 
-impl<F: Future> TimeoutBody<crate::task::body::Poll_> for F {
+impl<F: Future> TimeoutBody<crate::task::body::ByPolling> for F {
     type Output = WithTimeout<F>;
 
     fn run(self, timeout: Timeout) -> WithTimeout<F> {

@@ -18,8 +18,8 @@ use crate::task::timers::TimerKey;
 /// # Panics
 ///
 /// If no event loop runs on this thread. Other threads use a [`LoopHandle`](crate::task::LoopHandle).
-pub fn call_soon(callback: impl FnOnce() + 'static) -> Handle {
-    Handle::soon(&running("call_soon"), callback)
+pub fn call_soon(callback: impl FnOnce() + 'static) -> Call {
+    Call::soon(&running("call_soon"), callback)
 }
 
 /// Has the loop that runs on this thread call `callback` after so long, as `loop.call_later`. Those that are due at the same
@@ -28,10 +28,10 @@ pub fn call_soon(callback: impl FnOnce() + 'static) -> Handle {
 /// # Panics
 ///
 /// As [`call_soon`].
-pub fn call_later(delay: Duration, callback: impl FnOnce() + 'static) -> Handle {
+pub fn call_later(delay: Duration, callback: impl FnOnce() + 'static) -> Call {
     let scheduler = running("call_later");
     let when = scheduler.now().saturating_add(delay);
-    Handle::at(&scheduler, when, callback)
+    Call::at(&scheduler, when, callback)
 }
 
 /// Has the loop that runs on this thread call `callback` at this [time](time), as `loop.call_at`.
@@ -39,8 +39,8 @@ pub fn call_later(delay: Duration, callback: impl FnOnce() + 'static) -> Handle 
 /// # Panics
 ///
 /// As [`call_soon`].
-pub fn call_at(when: Duration, callback: impl FnOnce() + 'static) -> Handle {
-    Handle::at(&running("call_at"), when, callback)
+pub fn call_at(when: Duration, callback: impl FnOnce() + 'static) -> Call {
+    Call::at(&running("call_at"), when, callback)
 }
 
 /// How long the loop that runs on this thread has been there, by its clock: `loop.time`.
@@ -60,14 +60,14 @@ fn running(what: &str) -> Rc<Scheduler> {
     }
 }
 
-/// A function that a loop is going to call, as `asyncio.Handle` and `TimerHandle`. It is called too if the handle is dropped.
-pub struct Handle {
+/// A function that a loop is going to call, as `asyncio.Handle` and `TimerHandle`. It is called too if this is dropped.
+pub struct Call {
     cell: Rc<Cell<Option<Box<dyn FnOnce()>>>>,
     timer: Option<(Rc<Scheduler>, TimerKey)>,
     when: Option<Duration>,
 }
 
-impl Handle {
+impl Call {
     pub(crate) fn soon(scheduler: &Rc<Scheduler>, callback: impl FnOnce() + 'static) -> Self {
         let cell = Rc::new(Cell::new(Some(Box::new(callback) as Box<dyn FnOnce()>)));
         scheduler.push(Entry::Observe(cell.clone(), 0));
@@ -123,9 +123,9 @@ impl Observe for Cell<Option<Box<dyn FnOnce()>>> {
     }
 }
 
-impl fmt::Debug for Handle {
+impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
+        f.debug_struct("Call")
             .field("is_pending", &self.is_pending())
             .field("when", &self.when)
             .finish_non_exhaustive()
