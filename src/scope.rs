@@ -398,6 +398,11 @@ pub(crate) fn may_block() -> bool {
     at_place(|place| matches!(place, Place::Thread))
 }
 
+/// Whether an event loop may run here: not in a fiber, nor in a future that it polls.
+pub(crate) fn may_run_loop() -> bool {
+    at_place(|place| matches!(place, Place::Thread | Place::Misplaced(Refusal::OnLoop)))
+}
+
 /// A fiber, to be recognised by those who run in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Own(pub(crate) *const Port<(), ()>);

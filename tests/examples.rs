@@ -139,6 +139,164 @@ python: 4  error: 1
 python: 4  error: 2
 "#,
     ),
+    (
+        "blocking_sin",
+        "\
+warning: task 'sinner' held the loop for more than 20ms, between lines 51 and 55
+while the sinner blocks, the ticker has 0 turns
+while another thread blocks, at least 3: true
+",
+    ),
+    (
+        "hello",
+        "\
+Hello
+World!
+Hello
+World!
+Hello
+World!
+Hello
+World!
+Hello
+World!
+Hello
+World!
+Hello
+World!
+Hello
+World!
+Hello
+World!
+Hello
+World!
+in sequence: 30.0 s
+Hello
+Hello
+Hello
+Hello
+Hello
+Hello
+Hello
+Hello
+Hello
+Hello
+World!
+World!
+World!
+World!
+World!
+World!
+World!
+World!
+World!
+World!
+as tasks: 3.0 s
+",
+    ),
+    (
+        "two_coroutines",
+        "\
+coroutine_1 is active on the event loop
+coroutine_1 yielding control. Going to be blocked for 4 seconds
+coroutine_2 is active on the event loop
+coroutine_2 yielding control. Going to be blocked for 5 seconds
+coroutine_1 resumed. coroutine_1 exiting
+coroutine_2 resumed. coroutine_2 exiting
+5 seconds in all
+",
+    ),
+    (
+        "chain",
+        "\
+Compute 1 + 2 ...
+1 + 2 = 3
+",
+    ),
+    (
+        "display_date",
+        "\
+12:00:00
+12:00:01
+12:00:02
+12:00:03
+12:00:04
+",
+    ),
+    (
+        "loop_errors",
+        "\
+from a task, the same loop: this event loop is already running (AlreadyRunning)
+from a task, another loop: cannot run an event loop while another one, or a fiber, is running on this thread (AnotherIsRunning)
+other tasks go on: 42
+after it was closed: the event loop is closed (Closed)
+a new loop: 42
+",
+    ),
+    (
+        "future_object",
+        r#"                          of the loop                     of a thread
+is it done                false                           false
+its result, too early     error: it is not done yet       cannot be asked for
+its result is set by      a promise                       the end of the task
+callbacks called by then  []                              there are none
+a turn of the loop later  ["a", "b"]                      there are none
+set once more             error: it is done already       cannot be written
+awaited by a thread       cannot be sent there            blocks, 42
+awaited by a task         42                              42
+awaited once more         42                              cannot be written
+"#,
+    ),
+    (
+        "await_anything",
+        "\
+awaited: a future
+awaited: a task
+awaited: a coroutine
+awaited: a future, from a function
+awaited: a task, from a function
+awaited: an `async fn`
+awaited: a fiber
+awaited: a future of another crate
+",
+    ),
+    (
+        "wait_sets",
+        "\
+the first, after 1.0 s:
+    done: one
+    pending: three; two, bad
+the first error, after 2.0 s:
+    done: one; two, bad
+    pending: three
+those of 1.5 s, after 1.5 s:
+    done: one
+    pending: three; two, bad
+the others, after 1.5 s:
+    done: three; two, bad
+    pending: 
+all, after 3.0 s:
+    done: three; one; two, bad
+    pending: 
+",
+    ),
+    (
+        "save_off_loop",
+        "\
+in the loop: other tasks had 0 turns meanwhile
+on another thread: at least 3 turns: true
+saved: 18 bytes
+into a file: error: true
+",
+    ),
+    (
+        "many_loops",
+        "\
+200 of 200 clients have the right answer
+2 loops have served 200 connections at one port
+threads: 3, one of them the clients'
+",
+    ),
     ("log_report", LOG_REPORT),
     ("log_report_without", LOG_REPORT),
     (
@@ -367,15 +525,18 @@ traffic
 ";
 
 /// Examples with tests of their own, since they read input, or print what is different each time.
-const TESTED_ELSEWHERE: [&str; 9] = [
+const TESTED_ELSEWHERE: [&str; 12] = [
     "cluster_grep",
     "grep",
     "grep_draws",
+    "latency",
     "million",
     "overflow",
     "redis_many",
     "replay",
+    "spinner",
     "stack_needs",
+    "three_ways",
     "ureq_many",
 ];
 
@@ -484,6 +645,128 @@ fn a_full_disk_is_an_error_in_one_line() {
         assert_eq!(message.lines().count(), 1, "{message}");
         assert_eq!(output.status.code(), Some(1), "{name}");
     }
+}
+
+/// What is written of the spinner: so many frames, and the blank one.
+fn frames(count: usize) -> String {
+    let frame = |text: &str| format!("{text}{}", "\x08".repeat(text.len()));
+    let bars = r"|/-\".chars().cycle().take(count);
+    let turning: String = bars.map(|bar| frame(&format!("{bar} thinking!"))).collect();
+    turning + &frame(&" ".repeat(11))
+}
+
+#[test]
+fn a_spinner_turns_thirty_times_and_blanks_its_line_though_nobody_waits_for_it() {
+    for way in ["task", "async"] {
+        let output = run("spinner", &[way]);
+        let out = text(output.stdout);
+        let (object, rest) = out.split_once('\n').expect("a line names the object");
+        let place = object
+            .strip_prefix("spinner object: <Task pending name='spinner' spawned at ")
+            .expect("it is a task");
+        assert!(place.starts_with("examples/spinner/"), "{object}");
+        assert_eq!(rest, format!("{}Answer: 42\n", frames(30)), "{way}");
+        assert_eq!(text(output.stderr), "");
+    }
+}
+
+#[test]
+fn the_same_slow_function_serves_a_thread() {
+    for way in ["thread", "flag"] {
+        let out = text(run("spinner", &[way]).stdout);
+        let object = "spinner object: <Thread(spinner, started)>\n";
+        assert_eq!(
+            out.len(),
+            object.len() + frames(1).len() + "Answer: 42\n".len()
+        );
+        // The thread may have its turn before the line or after it.
+        assert_eq!(
+            out.replacen(object, "", 1),
+            format!("{}Answer: 42\n", frames(1))
+        );
+    }
+}
+
+#[test]
+fn a_spinner_names_what_it_cannot_understand() {
+    for (arguments, message) in [
+        (
+            &["--seconds", "many"][..],
+            "spinner: not a number of seconds: \"many\"; try --help\n",
+        ),
+        (
+            &["--turns"],
+            "spinner: unknown argument \"--turns\"; try --help\n",
+        ),
+    ] {
+        let output = run("spinner", arguments);
+        assert_eq!(text(output.stderr), message);
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
+#[test]
+fn three_ways_have_a_row_each_in_which_everything_is_measured() {
+    let output = run("three_ways", &["--quick"]);
+    assert_eq!(text(output.stderr), "");
+    let out = text(output.stdout);
+    let rows: Vec<_> = out.lines().collect();
+    assert!(
+        rows[0].starts_with("5 jobs, each of which waits 0ns for an answer"),
+        "{out}"
+    );
+    assert!(rows[1].starts_with("by    "), "{out}");
+    for (row, way) in rows[2..]
+        .iter()
+        .zip(["processes", "threads", "tasks", "tasks, async"])
+    {
+        let (name, columns) = row.split_at(14);
+        assert_eq!(name.trim(), way, "{out}");
+        let columns: Vec<_> = columns.split_whitespace().collect();
+        assert!(columns.len() >= 4, "{out}");
+        assert!(
+            columns[0].ends_with('s') && columns[2].ends_with('s'),
+            "{out}"
+        );
+        assert!(columns[1].parse::<u32>().is_ok(), "{out}");
+    }
+    assert_eq!(rows.len(), 6, "{out}");
+}
+
+#[test]
+fn a_cycle_is_a_second_in_the_table_of_latencies() {
+    let table = "\
+in general; if a cycle were a second
+L1 cache                   3 cycles            3 s
+L2 cache                  14 cycles           14 s
+RAM                      250 cycles          250 s
+disk              41,000,000 cycles      1.3 years
+network          240,000,000 cycles      7.6 years
+";
+    assert_eq!(text(run("latency", &["--table"]).stdout), table);
+    let measured = text(run("latency", &["--quick"]).stdout);
+    let measured = measured.strip_prefix(table).expect("the table comes first");
+    let devices: Vec<_> = measured
+        .lines()
+        .skip(2)
+        .map(|line| line[..16].trim())
+        .collect();
+    let expected = [
+        "L1 cache",
+        "L2 cache",
+        "RAM",
+        "switch of tasks",
+        "network, here",
+        "disk",
+    ];
+    assert_eq!(devices, expected);
+    assert!(
+        measured
+            .lines()
+            .skip(2)
+            .all(|line| line.contains(" cycles ")),
+        "{measured}"
+    );
 }
 
 #[test]

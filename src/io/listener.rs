@@ -242,6 +242,25 @@ impl UnixListener {
     }
 }
 
+impl TryFrom<std::net::TcpListener> for TcpListener {
+    type Error = io::Error;
+
+    /// Takes over a listener of the standard library, or a handle of one that others listen at too.
+    fn try_from(listener: std::net::TcpListener) -> io::Result<Self> {
+        Async::new(listener).map(Self::from)
+    }
+}
+
+#[cfg(unix)]
+impl TryFrom<std::os::unix::net::UnixListener> for UnixListener {
+    type Error = io::Error;
+
+    /// Takes over a listener of the standard library, or a handle of one that others listen at too.
+    fn try_from(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        Async::new(listener).map(Self::from)
+    }
+}
+
 impl<L> From<Async<L>> for Listener<L> {
     fn from(source: Async<L>) -> Self {
         Self {

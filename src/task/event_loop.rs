@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::builder::Builder;
 use crate::exception::Exception;
-use crate::scope::may_block;
+use crate::scope::may_run_loop;
 use crate::task::body::IntoTask;
 use crate::task::call::Call;
 use crate::task::dump::Dump;
@@ -132,7 +132,7 @@ impl Loop {
             Err(LoopError::Closed)
         } else if self.scheduler.is_running.get() {
             Err(LoopError::AlreadyRunning)
-        } else if Scheduler::running().is_some() || !may_block() {
+        } else if Scheduler::running().is_some() || !may_run_loop() {
             Err(LoopError::AnotherIsRunning)
         } else {
             Ok(())

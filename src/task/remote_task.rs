@@ -136,6 +136,7 @@ impl<R> Drop for Slot<R> {
         let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         match state.outcome.take() {
             Some(Err(Exception::Cancelled)) | None => {}
+            Some(Err(error)) if error.is::<LoopError>() => {} // it is nobody's fault
             Some(Err(error)) => report(None, Reason::NeverRetrieved(error)),
             Some(Ok(value)) => drop(value),
         }
