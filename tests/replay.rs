@@ -1,8 +1,8 @@
 //! The recorded programs of `tests/fixtures` do what they did on CPython 3.13, byte for byte.
 //!
 //! `gen-minimal` are 44 small cases that between them notice every one of 23 bugs planted in a model of the protocol;
-//! `gen-300` are random ones, and `gen-met` are cases that once came out differently. `tests/oracle/differ.py` draws new
-//! ones.
+//! `gen-300` are random ones, and `gen-met` are cases that once came out differently. The `aio` are programs of tasks: the order
+//! of every log entry, the times and the ends are asyncio's. `tests/oracle/differ.py` draws new ones.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,9 +26,9 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-fn replay(input: String) -> (String, String, Option<i32>) {
+fn replay(what: &str, input: String) -> (String, String, Option<i32>) {
     let mut child = Command::new(example("replay"))
-        .arg("generators")
+        .arg(what)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -46,8 +46,8 @@ fn replay(input: String) -> (String, String, Option<i32>) {
     )
 }
 
-fn agrees(fixtures: &str) {
-    let (traces, errors, code) = replay(fixtures.to_owned());
+fn agrees(what: &str, fixtures: &str) {
+    let (traces, errors, code) = replay(what, fixtures.to_owned());
     assert_eq!((errors.as_str(), code), ("", Some(0)));
     let mut traces = traces.lines();
     for fixture in fixtures.lines() {
@@ -63,17 +63,17 @@ fn agrees(fixtures: &str) {
 
 #[test]
 fn minimal_cases_agree_with_cpython() {
-    agrees(include_str!("fixtures/gen-minimal.jsonl"));
+    agrees("generators", include_str!("fixtures/gen-minimal.jsonl"));
 }
 
 #[test]
 fn random_cases_agree_with_cpython() {
-    agrees(include_str!("fixtures/gen-300.jsonl"));
+    agrees("generators", include_str!("fixtures/gen-300.jsonl"));
 }
 
 #[test]
 fn cases_that_once_differed_agree_with_cpython() {
-    agrees(include_str!("fixtures/gen-met.jsonl"));
+    agrees("generators", include_str!("fixtures/gen-met.jsonl"));
 }
 
 /// In these, CPython keeps an exception that one generator has caught alive in another, and with its traceback a frame
@@ -81,17 +81,33 @@ fn cases_that_once_differed_agree_with_cpython() {
 /// when traces differ, and those of a model that counts references.
 #[test]
 fn cases_that_only_a_kept_traceback_delays_are_not_delayed() {
-    agrees(include_str!("fixtures/gen-tracebacks.jsonl"));
+    agrees("generators", include_str!("fixtures/gen-tracebacks.jsonl"));
+}
+
+#[test]
+fn random_tasks_agree_with_asyncio() {
+    agrees("tasks", include_str!("fixtures/aio-200.jsonl"));
+}
+
+/// In these, CPython 3.11 and 3.12 do the same as 3.13.
+#[test]
+fn random_tasks_agree_with_asyncio_of_any_version() {
+    agrees("tasks", include_str!("fixtures/aio-200-anyversion.jsonl"));
+}
+
+#[test]
+fn tasks_that_once_differed_agree_with_asyncio() {
+    agrees("tasks", include_str!("fixtures/aio-met.jsonl"));
 }
 
 #[test]
 fn a_wrong_case_is_an_error_that_names_the_line() {
     let good = r#"{"id":1,"gens":[[["yield",1]]],"insts":[0],"script":[["next",0]]}"#;
     let bad = r#"{"id":2,"gens":[[["yeild",1]]],"insts":[0],"script":[]}"#;
-    let (_, errors, code) = replay(format!("{good}\n{bad}\n"));
+    let (_, errors, code) = replay("generators", format!("{good}\n{bad}\n"));
     assert_eq!(code, Some(2));
     assert_eq!(errors, "replay: line 2: unknown statement \"yeild\"\n");
-    let (_, errors, code) = replay("not json\n".to_owned());
+    let (_, errors, code) = replay("generators", "not json\n".to_owned());
     assert_eq!(code, Some(2));
     assert!(errors.starts_with("replay: line 1: "), "{errors}");
 }

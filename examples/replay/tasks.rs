@@ -25,7 +25,7 @@
 //! one keeps it, and gives it to the first who asks how the task ended), the timer of an `as_completed` that was given up, and
 //! what CPython says to those who await a task that has awaited itself.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::fmt;
@@ -36,7 +36,7 @@ use serde_json::{Value, json};
 use yieldfrom::task::{
     AwaitsItself, Event, ExceptionGroup, Future, GetError, Lock, Loop, LoopBuilder, Promise,
     PutError, Queue, Semaphore, Task, TimedOut, as_completed, call_later, call_soon, current,
-    gather, promise, shield, sleep, task_group, time, timeout, wait, wait_for,
+    gather, shield, sleep, task_group, time, timeout, wait, wait_for,
 };
 use yieldfrom::{Exception, await_};
 
@@ -320,12 +320,13 @@ struct World {
     queues: Vec<Queue<Int>>,
     events: Vec<Event>,
     locks: Vec<Lock>,
-    futures: Vec<(Promise<Int>, Future<Int>)>,
+    futures: OnceCell<Vec<(Promise<Int>, Future<Int>)>>,
     /// What a task has raised as the argument of its `CancelledError`, until somebody asks.
     cancelled_with: RefCell<HashMap<usize, Argument>>,
     /// Tasks that have awaited themselves.
     own_awaiters: RefCell<HashSet<usize>>,
     deadlocks: Cell<u32>,
+    is_over: Cell<bool>,
 }
 
 impl World {
@@ -337,6 +338,13 @@ impl World {
 
     fn task(&self, j: usize) -> Rc<Task<Int>> {
         self.tasks.borrow()[j].clone()
+    }
+
+    fn future(&self, f: usize) -> &(Promise<Int>, Future<Int>) {
+        &self
+            .futures
+            .get()
+            .expect("they are made before anything runs")[f]
     }
 
     fn pick(&self, several: &[usize]) -> Vec<Rc<Task<Int>>> {
@@ -421,6 +429,10 @@ impl Run {
     fn statement(&mut self, statement: &Statement) -> Result<(), Flow> {
         use Statement as S;
         let world = self.world.clone();
+        if world.is_over.get() {
+            // The task is dropped with its loop.
+            return Err(Flow::Raise(Raised::cancelled(Argument::None)));
+        }
         let seconds = |k: &u64| Duration::from_secs(*k);
         match statement {
             S::Log(text) => self.log(text),
@@ -562,19 +574,19 @@ impl Run {
             S::Set(e) => world.events[*e].set(),
             S::Clear(e) => world.events[*e].clear(),
             S::FutureSet(f, k) => {
-                let set = world.futures[*f].0.set_result(*k);
+                let set = world.future(*f).0.set_result(*k);
                 set.map_err(|_| raise("InvalidStateError", Argument::None))?;
             }
             S::FutureRaise(f, raised) => {
-                let set = world.futures[*f].0.set_exception(raised.clone());
+                let set = world.future(*f).0.set_exception(raised.clone());
                 set.map_err(|_| raise("InvalidStateError", Argument::None))?;
             }
             S::FutureCancel(f) => {
-                let was_pending = world.futures[*f].1.cancel();
+                let was_pending = world.future(*f).1.cancel();
                 self.log(format!("cancel:{}", boolean(was_pending)));
             }
             S::FutureAwait(f) => {
-                let outcome = await_(&world.futures[*f].1)
+                let outcome = await_(&world.future(*f).1)
                     .map_err(Exception::from)
                     .flatten();
                 self.got(outcome.map_err(|e| Raised::from(&e, &|| Argument::None)))?;
@@ -648,7 +660,9 @@ impl Run {
         if let Err(Flow::Raise(raised)) = &outcome {
             let matches = |(kind, _): &&(String, Block)| raised.is(kind);
             if let Some((_, handler)) = handlers.iter().find(matches) {
-                self.log(format!("caught:{raised}"));
+                if !self.world.is_over.get() {
+                    self.log(format!("caught:{raised}"));
+                }
                 self.caught.push(raised.clone());
                 outcome = self.block(handler);
                 self.caught.pop();
@@ -852,10 +866,11 @@ pub fn run(case: &Value) -> Result<String, String> {
         queues: numbers("queues")?.into_iter().map(queue).collect(),
         events: vec![Event::new(), Event::new()],
         locks: vec![Lock::new(), Lock::new()],
-        futures: (0..3).map(|_| promise()).collect(),
+        futures: OnceCell::new(),
         cancelled_with: RefCell::default(),
         own_awaiters: RefCell::default(),
         deadlocks: Cell::new(0),
+        is_over: Cell::new(false),
     });
     let on_deadlock = {
         let world = world.clone();
@@ -866,6 +881,9 @@ pub fn run(case: &Value) -> Result<String, String> {
         .on_deadlock(on_deadlock)
         .report_to(|_| {}) // what is left at the end is in the trace
         .build();
+    world
+        .futures
+        .get_or_init(|| (0..3).map(|_| event_loop.promise()).collect());
     for (j, body) in bodies.into_iter().enumerate() {
         let task = event_loop.spawn({
             let world = world.clone();
@@ -880,11 +898,16 @@ pub fn run(case: &Value) -> Result<String, String> {
         world.tasks.borrow_mut().push(Rc::new(task));
     }
     let _deadlock = event_loop.run_forever();
-    let tasks = world.tasks.take();
-    let outcomes: Vec<_> = tasks.iter().map(|task| outcome(task)).collect();
+    let outcomes: Vec<_> = (world.tasks.borrow().iter())
+        .map(|task| outcome(task))
+        .collect();
     let (id, log) = (field(case, "id")?, Value::from(world.log.take()));
     let (outcomes, end) = (outcomes.join(","), event_loop.time().as_secs());
-    // The order of the fields is part of the format. Tasks that are left end with the loop, and may log no more.
+    // Tasks that are left end with the loop. They and what they look at hold each other.
+    world.is_over.set(true);
+    drop(event_loop);
+    drop(world.tasks.take());
+    // The order of the fields is part of the format.
     Ok(format!(
         r#"{{"id":{id},"log":{log},"tasks":[{outcomes}],"end":{end}}}"#
     ))
