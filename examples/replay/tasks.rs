@@ -422,7 +422,7 @@ impl Run {
         let outcome = await_(future).map_err(Exception::from);
         let argument = || self.world.argument_if_cancelled(j);
         outcome
-            .flatten()
+            .and_then(|outcome| outcome)
             .map_err(|error| Raised::from(&error, &argument))
     }
 
@@ -450,7 +450,9 @@ impl Run {
             S::Shield(j) => {
                 let task = world.task(*j);
                 let was_done = task.is_done();
-                let outcome = await_(shield(&*task)).map_err(Exception::from).flatten();
+                let outcome = await_(shield(&*task))
+                    .map_err(Exception::from)
+                    .and_then(|outcome| outcome);
                 let argument = || match was_done {
                     true => world.argument_if_cancelled(*j),
                     false => Argument::None,
@@ -588,7 +590,7 @@ impl Run {
             S::FutureAwait(f) => {
                 let outcome = await_(&world.future(*f).1)
                     .map_err(Exception::from)
-                    .flatten();
+                    .and_then(|outcome| outcome);
                 self.got(outcome.map_err(|e| Raised::from(&e, &|| Argument::None)))?;
             }
             S::CallSoon(text) => {

@@ -60,16 +60,25 @@ fn running(what: &str) -> Rc<Scheduler> {
     }
 }
 
+/// Empty when it was called or cancelled.
+struct Callback(Cell<Option<Box<dyn FnOnce()>>>);
+
+impl Callback {
+    fn new(callback: impl FnOnce() + 'static) -> Rc<Self> {
+        Rc::new(Self(Cell::new(Some(Box::new(callback)))))
+    }
+}
+
 /// A function that a loop is going to call, as `asyncio.Handle` and `TimerHandle`. It is called too if this is dropped.
 pub struct Call {
-    cell: Rc<Cell<Option<Box<dyn FnOnce()>>>>,
+    cell: Rc<Callback>,
     timer: Option<(Rc<Scheduler>, TimerKey)>,
     when: Option<Duration>,
 }
 
 impl Call {
     pub(crate) fn soon(scheduler: &Rc<Scheduler>, callback: impl FnOnce() + 'static) -> Self {
-        let cell = Rc::new(Cell::new(Some(Box::new(callback) as Box<dyn FnOnce()>)));
+        let cell = Callback::new(callback);
         scheduler.push(Entry::Observe(cell.clone(), 0));
         Self {
             cell,
@@ -83,7 +92,7 @@ impl Call {
         when: Duration,
         callback: impl FnOnce() + 'static,
     ) -> Self {
-        let cell = Rc::new(Cell::new(Some(Box::new(callback) as Box<dyn FnOnce()>)));
+        let cell = Callback::new(callback);
         let timer = scheduler.add_timer(when, Entry::Observe(cell.clone(), 0));
         Self {
             cell,
@@ -97,15 +106,15 @@ impl Call {
         if let Some((scheduler, timer)) = &self.timer {
             scheduler.remove_timer(*timer);
         }
-        let callback = self.cell.take();
+        let callback = self.cell.0.take();
         callback.is_some()
     }
 
     /// Whether it is still to be called.
     pub fn is_pending(&self) -> bool {
-        let callback = self.cell.take();
+        let callback = self.cell.0.take();
         let is_pending = callback.is_some();
-        self.cell.set(callback);
+        self.cell.0.set(callback);
         is_pending
     }
 
@@ -115,9 +124,9 @@ impl Call {
     }
 }
 
-impl Observe for Cell<Option<Box<dyn FnOnce()>>> {
+impl Observe for Callback {
     fn observe(self: Rc<Self>, _: u32) {
-        if let Some(callback) = self.take() {
+        if let Some(callback) = self.0.take() {
             callback();
         }
     }

@@ -181,6 +181,9 @@ tuples_are_gatherable! {
     (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 }
 
+/// How a gathering has ended.
+type Ended<P> = Result<Results<<P as Parts>::Values, <P as Parts>::Outcomes>, Exception>;
+
 /// How all of a gathering have ended.
 enum Results<V, O> {
     Values(V),
@@ -323,11 +326,7 @@ impl<P: Parts> Drop for Gathering<P> {
 
 impl<P: Parts> Gathering<P> {
     /// Waits until it is done. An error if one of the tasks has raised one.
-    fn poll(
-        self: &Rc<Self>,
-        key: &mut Option<u32>,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Results<P::Values, P::Outcomes>, Exception>> {
+    fn poll(self: &Rc<Self>, key: &mut Option<u32>, context: &mut Context<'_>) -> Poll<Ended<P>> {
         self.look_back();
         match self.base.phase() {
             Phase::Pending => {

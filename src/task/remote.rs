@@ -40,11 +40,14 @@ pub(crate) struct Remote {
 
 thread_local! {
     /// The loop that runs on this thread, or 0; and how it is told that a task is ready.
-    static LOCAL: Cell<(u64, fn(usize, u64))> = const { Cell::new((0, |_, _| {})) };
+    static LOCAL: Cell<Local> = const { Cell::new((0, |_, _| {})) };
 }
 
+/// The number of a loop, and what wakes the task that it keeps there and that has this number.
+pub(crate) type Local = (u64, fn(usize, u64));
+
 /// Has wakers on this thread call `wake` for tasks of the loop with this id, or of none if that is 0. Returns what was before.
-pub(crate) fn wake_locally(id: u64, wake: fn(usize, u64)) -> (u64, fn(usize, u64)) {
+pub(crate) fn wake_locally(id: u64, wake: fn(usize, u64)) -> Local {
     LOCAL.replace((id, wake))
 }
 

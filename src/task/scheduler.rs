@@ -34,7 +34,7 @@ use crate::task::alarm::Alarm;
 use crate::task::clock::Clock;
 use crate::task::entry::{AnyTask, Entry, Phase};
 use crate::task::inbox::Inbox;
-use crate::task::remote::{Mailbox, Message, Outside, wake_locally};
+use crate::task::remote::{Local, Mailbox, Message, Outside, wake_locally};
 use crate::task::signals::{Listener, Signal};
 use crate::task::timers::{TimerKey, Timers};
 use crate::unraisable::{Reason, Unraisable, report, report_if_it_panics, report_to};
@@ -348,7 +348,7 @@ impl Scheduler {
 
     /// Runs the loop until it is stopped.
     pub(crate) fn run(self: &Rc<Self>) -> Stop {
-        struct Leave((u64, fn(usize, u64)));
+        struct Leave(Local);
         impl Drop for Leave {
             fn drop(&mut self) {
                 let (id, wake) = self.0;
