@@ -28,6 +28,26 @@ use std::mem;
 use std::sync::PoisonError;
 use std::task::Waker;
 
+/// Whether a message about something is on its way, so that there is one at a time.
+pub(crate) struct Errand(AtomicBool);
+
+impl Errand {
+    pub(crate) fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Whether a message has to be sent: not if there is one on its way. Whoever gets that sees what was done before this.
+    pub(crate) fn sets_out(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+
+    /// The message has arrived; what happens from now on is news.
+    pub(crate) fn arrives(&self) {
+        // A store would not do: it sees nothing of those who have found the message on its way.
+        self.0.swap(false, Ordering::AcqRel);
+    }
+}
+
 /// The messages for one loop.
 pub(crate) struct Inbox<M> {
     /// There may be messages. Lets the loop look without the lock.

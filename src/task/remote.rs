@@ -4,10 +4,9 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 
-use crate::task::inbox::Inbox;
+use crate::task::inbox::{Errand, Inbox};
 
 /// What other threads can tell a loop.
 pub(crate) enum Message {
@@ -34,8 +33,8 @@ pub(crate) struct Remote {
     mailbox: Arc<Mailbox>,
     key: usize,
     id: u64,
-    /// A message that the task is ready is on its way.
-    is_on_its_way: AtomicBool,
+    /// To tell the loop that the task is ready.
+    errand: Errand,
 }
 
 thread_local! {
@@ -57,14 +56,13 @@ impl Remote {
             mailbox,
             key,
             id,
-            is_on_its_way: AtomicBool::new(false),
+            errand: Errand::new(),
         }
     }
 
     /// The message has arrived; what happens from now on is news.
     pub(crate) fn has_arrived(&self) {
-        // Also sees what was done before a wake that found the message on its way.
-        self.is_on_its_way.swap(false, Ordering::AcqRel);
+        self.errand.arrives();
     }
 }
 
@@ -77,7 +75,7 @@ impl Wake for Remote {
         let (local, wake) = LOCAL.get();
         if local == self.mailbox.id {
             wake(self.key, self.id);
-        } else if !self.is_on_its_way.swap(true, Ordering::AcqRel) {
+        } else if self.errand.sets_out() {
             let (key, id) = (self.key, self.id);
             // A closed loop has no tasks.
             drop(self.mailbox.inbox.send(Message::Wake { key, id }));
