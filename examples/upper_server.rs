@@ -1,4 +1,4 @@
-//! A TCP server that answers each line in capitals: one fiber for each connection, thousands of them on one thread. In Python:
+//! A TCP server that answers each line in capitals: one task for each connection, thousands of them on one thread. In Python:
 //!
 //! ```python
 //! async def upper(reader, writer):
@@ -20,23 +20,20 @@
 //! cargo run --example upper_server -- --serve 127.0.0.1:8888  until Ctrl-C; try `nc 127.0.0.1 8888`
 //! ```
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::thread;
+use std::thread::{self, ThreadId};
 
-use async_executor::LocalExecutor;
-use async_io::block_on;
-use yieldfrom::fiber;
 use yieldfrom::io::{TcpListener, TcpStream};
-
-type Executor = Rc<LocalExecutor<'static>>;
+use yieldfrom::task::{Barrier, Interrupted, gather, run, spawn};
+use yieldfrom::{Exception, await_};
 
 const HELP: &str = "\
-upper_server: answers each line in capitals, with a fiber for each connection
+upper_server: answers each line in capitals, with a task for each connection
 
     cargo run --example upper_server
     cargo run --example upper_server -- [OPTIONS]
@@ -60,29 +57,29 @@ fn upper(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Accepts connections for ever.
-fn serve(listener: &TcpListener, executor: &Executor) {
+/// Accepts connections until it is cancelled.
+fn serve(listener: &TcpListener) -> Result<(), Exception> {
     for stream in listener.incoming() {
         match stream {
-            Ok(stream) => executor
-                .spawn(fiber(move || {
-                    if let Err(error) = upper(&stream) {
+            Ok(stream) => drop(spawn(move || {
+                if let Err(error) = upper(&stream) {
+                    if !yieldfrom::Cancelled::is_behind(&error) {
                         eprintln!("upper_server: {error}"); // one client's trouble is not the others'
                     }
-                }))
-                .detach(),
+                }
+                Ok(())
+            })),
+            Err(error) if yieldfrom::Cancelled::is_behind(&error) => return Err(error.into()),
             Err(error) => eprintln!("upper_server: {error}"),
         }
     }
+    Ok(())
 }
 
-/// What a client gets for some lines, all clients having connected before the first is sent.
-fn client(address: SocketAddr, number: usize, still_to_come: &Cell<usize>) -> io::Result<bool> {
+/// Whether a client gets the right answers, all clients having connected before the first line is sent.
+fn client(address: SocketAddr, number: usize, all_are_here: &Barrier) -> Result<bool, Exception> {
     let stream = TcpStream::connect(address)?;
-    still_to_come.set(still_to_come.get() - 1);
-    while still_to_come.get() > 0 {
-        yieldfrom::await_(futures_lite::future::yield_now())?;
-    }
+    await_(all_are_here.wait())??;
     let mut answers = BufReader::new(&stream);
     for round in 0..10 {
         let mut answer = String::new();
@@ -96,56 +93,40 @@ fn client(address: SocketAddr, number: usize, still_to_come: &Cell<usize>) -> io
 }
 
 /// Serves clients of its own. Returns how many have got the right answers, and on how many threads all that was.
-fn serve_clients(clients: usize) -> io::Result<(usize, usize)> {
-    let executor = Executor::default();
+fn serve_clients(clients: usize) -> Result<(usize, usize), Exception> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    let server = executor.clone();
-    executor
-        .spawn(fiber(move || serve(&listener, &server)))
-        .detach();
-    let threads = Rc::new(RefCell::new(HashSet::new()));
-    let still_to_come = Rc::new(Cell::new(clients));
-    let tasks: Vec<_> = (0..clients)
-        .map(|number| {
-            let (threads, still_to_come) = (threads.clone(), still_to_come.clone());
-            executor.spawn(fiber(move || {
-                threads.borrow_mut().insert(thread::current().id());
-                client(address, number, &still_to_come)
-            }))
+    let server = spawn(move || serve(&listener));
+    let threads: Rc<RefCell<HashSet<ThreadId>>> = Rc::default();
+    let all_are_here = Rc::new(Barrier::new(clients));
+    let tasks = (0..clients).map(|number| {
+        let (threads, all_are_here) = (threads.clone(), all_are_here.clone());
+        spawn(move || {
+            threads.borrow_mut().insert(thread::current().id());
+            client(address, number, &all_are_here)
         })
-        .collect();
-    let served = block_on(executor.run(async {
-        let mut served = 0;
-        for task in tasks {
-            served += usize::from(task.await?);
-        }
-        io::Result::Ok(served)
-    }))?;
+    });
+    let answers = await_(gather(tasks.collect::<Vec<_>>()))??;
+    server.cancel();
+    let served = answers.into_iter().filter(|is_right| *is_right).count();
     let threads = threads.borrow().len();
     Ok((served, threads))
 }
 
-fn run(serve_at: Option<String>, clients: usize) -> io::Result<()> {
+fn start(serve_at: Option<String>, clients: usize) -> Result<(), Exception> {
     let mut out = io::stdout();
     let Some(address) = serve_at else {
-        let (served, threads) = serve_clients(clients)?;
-        return writeln!(
-            out,
-            "{served} of {clients} clients served at once, by {threads} thread"
-        );
+        let (served, threads) = run(move || serve_clients(clients))?;
+        let line = format!("{served} of {clients} clients served at once, by {threads} thread");
+        return Ok(writeln!(out, "{line}")?);
     };
-    let listener = TcpListener::bind(&address)
-        .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
-    writeln!(
-        out,
-        "Serving on {}. Hit CTRL-C to stop.",
-        listener.local_addr()?
-    )?;
-    let executor = Executor::default();
-    let server = executor.clone();
-    block_on(executor.run(fiber(move || serve(&listener, &server))));
-    Ok(())
+    run(move || {
+        let listener = TcpListener::bind(&address)
+            .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+        let address = listener.local_addr()?;
+        writeln!(out, "Serving on {address}. Hit CTRL-C to stop.")?;
+        serve(&listener)
+    })
 }
 
 fn arguments() -> Result<Option<(Option<String>, usize)>, lexopt::Error> {
@@ -156,7 +137,10 @@ fn arguments() -> Result<Option<(Option<String>, usize)>, lexopt::Error> {
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("serve") => serve_at = Some(arguments.value()?.string()?),
-            Long("clients") => clients = arguments.value()?.parse()?,
+            Long("clients") => match arguments.value()?.parse()? {
+                0 => return Err("there is at least one client".into()),
+                some => clients = some,
+            },
             Short('h') | Long("help") => return Ok(None),
             other => {
                 let other = match other {
@@ -173,18 +157,24 @@ fn arguments() -> Result<Option<(Option<String>, usize)>, lexopt::Error> {
 
 fn main() -> ExitCode {
     let outcome = match arguments() {
-        Ok(Some((serve_at, clients))) => run(serve_at, clients),
-        Ok(None) => io::stdout().write_all(HELP.as_bytes()),
+        Ok(Some((serve_at, clients))) => start(serve_at, clients),
+        Ok(None) => io::stdout()
+            .write_all(HELP.as_bytes())
+            .map_err(Exception::from),
         Err(error) => {
             eprintln!("upper_server: {error}");
             return ExitCode::from(2);
         }
     };
-    match outcome {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    match error.downcast_ref::<io::Error>() {
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        _ if error.is::<Interrupted>() => ExitCode::from(130), // as the shell expects after Ctrl-C
+        _ => {
             eprintln!("upper_server: {error}");
             ExitCode::FAILURE
         }
-        _ => ExitCode::SUCCESS,
     }
 }
