@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use crate::builder::Builder;
 use crate::channel::{Port, State};
-use crate::frame::{Handle, Outcome, Turn};
+use crate::frame::{Handle, Outcome};
 use crate::scope::{Keep, Scope, Source, begin, count_waiting};
 use crate::stack::StackError;
 use crate::unraisable::{Reason, report, report_if_it_panics};
@@ -203,19 +203,26 @@ impl<R> Future for Fiber<R> {
         // SAFETY: the waker outlives this call, and the body uses no other than its clone: one that is suspended by a drop
         // has no waker any more.
         match unsafe { self.advance(Source::Poll(context.waker())) } {
-            Ok(Turn::Yielded(())) => Poll::Pending,
-            Ok(Turn::Finished(Outcome::Returned(value))) => Poll::Ready(value),
-            Ok(Turn::Finished(Outcome::Panicked(payload))) => resume_unwind(payload),
+            Ok(true) => Poll::Pending,
+            Ok(false) => match self.handle.take_outcome() {
+                Outcome::Returned(value) => Poll::Ready(value),
+                Outcome::Panicked(payload) => resume_unwind(payload),
+            },
             Err(error) => panic!("{error}; `try_reserve` reports this as an error"),
         }
     }
 }
 
 impl<R> Fiber<R> {
-    /// Runs it until it waits or ends, as the body of a task. It is created or suspended.
-    pub(crate) fn turn(&mut self, task: &Rc<dyn Keep>) -> Result<Turn<(), R>, StackError> {
+    /// Runs it until it waits or ends, as the body of a task. It is created or suspended. Returns whether it waits.
+    pub(crate) fn turn(&mut self, task: &Rc<dyn Keep>) -> Result<bool, StackError> {
         // SAFETY: the task outlives this call, and who waits holds on to it.
         unsafe { self.advance(Source::Task(task)) }
+    }
+
+    /// How the body has ended, once.
+    pub(crate) fn take_outcome(&self) -> Outcome<R> {
+        self.handle.take_outcome()
     }
 
     /// Brings it to its end, as a drop does. Returns whether its stack is free.
@@ -225,30 +232,24 @@ impl<R> Fiber<R> {
         !self.handle.channel().switch.has_stack()
     }
 
-    /// Runs it until it waits or ends. It is created or suspended.
+    /// Runs it until it waits or ends. It is created or suspended. Returns whether it waits.
     ///
     /// # Safety
     ///
     /// What `source` points to outlives this call.
-    unsafe fn advance(&mut self, source: Source) -> Result<Turn<(), R>, StackError> {
-        let before = self.handle.state();
+    unsafe fn advance(&mut self, source: Source) -> Result<bool, StackError> {
+        let was_waiting = self.handle.state() == State::Suspended;
+        if !was_waiting {
+            self.handle.reserve()?;
+        }
         // SAFETY: the port is null, or that of a body that has begun and not ended; and what our caller promises.
         let scope = unsafe { Scope::new(self.port, source) };
-        let turn = scope.enter(|| match before {
-            State::Created => self.handle.start(),
-            _ => Ok(self.handle.send(())),
-        });
-        let (was_waiting, is_waiting) = (
-            before == State::Suspended,
-            matches!(turn, Ok(Turn::Yielded(()))),
-        );
+        let is_waiting = scope.enter(|| self.handle.go_on());
         if was_waiting != is_waiting {
             count_waiting(is_waiting);
         }
-        if is_waiting {
-            self.port = scope.port();
-        }
-        turn
+        self.port = scope.port();
+        Ok(is_waiting)
     }
 }
 

@@ -455,21 +455,47 @@ impl<Y, S, T> Handle<Y, S, T> {
 impl<T> Handle<(), (), T> {
     /// Resumes a suspended one for the last time. `None` if it has got stuck on the way to its end.
     pub(crate) fn resume_to_end(&self) -> Option<Outcome<T>> {
+        assert!(
+            !self.go_on(),
+            "a fiber that has to come to its end does not wait"
+        );
+        (self.state() == State::Closed).then(|| self.take_outcome())
+    }
+
+    /// Resumes a suspended one, or one that is created and has its stack. Returns whether it waits again. If not, it has ended, and
+    /// its outcome can be taken; or it has got stuck, and runs for ever.
+    ///
+    /// (The outcome is not returned, as it would be copied from place to place each time that there is none.)
+    #[inline]
+    pub(crate) fn go_on(&self) -> bool {
         let root = self.channel();
+        debug_assert!(matches!(
+            root.state.get(),
+            State::Suspended | State::Created
+        ));
         root.state.set(State::Running);
-        // SAFETY: it was suspended.
+        // SAFETY: it was suspended, or created and prepared.
         unsafe { root.switch.resume(NOTHING) };
+        let waits = root.switch.report() == Report::Yielded;
+        if waits {
+            root.state.set(State::Suspended);
+        } else {
+            self.come_to_an_end();
+        }
+        waits
+    }
+
+    #[cold]
+    fn come_to_an_end(&self) {
+        let root = self.channel();
         match root.switch.take_report() {
             Report::Finished => {
                 root.state.set(State::Closed);
                 // SAFETY: it has just finished.
                 unsafe { root.switch.release() };
-                Some(self.take_outcome())
             }
-            Report::Stuck => None,
-            Report::Yielded | Report::Delegated => {
-                unreachable!("a fiber that has to come to its end does not wait")
-            }
+            Report::Stuck => {}
+            Report::Yielded | Report::Delegated => unreachable!("a fiber waits, or has ended"),
         }
     }
 }

@@ -237,6 +237,7 @@ pub(crate) fn begin(port: &Port<(), ()>) {
 }
 
 /// Whether nobody waits any more on this thread.
+#[inline]
 pub(crate) fn thread_ends() -> bool {
     THREAD.with(|thread| thread.ends.get()) || thread_has_ended()
 }

@@ -181,6 +181,7 @@ unsafe impl RawStack for Stack {
 
 /// Whether this thread is ending, as far as can be told from here: before this crate's own thread-locals are destroyed,
 /// those of others can be.
+#[inline]
 pub(crate) fn thread_has_ended() -> bool {
     pool::is_gone()
 }

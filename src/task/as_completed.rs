@@ -14,7 +14,7 @@ use futures_lite::Stream;
 use crate::await_::await_;
 use crate::exception::Exception;
 use crate::task::awaitable::{Awaitable, target_of};
-use crate::task::entry::{Entry, Observe, Target};
+use crate::task::entry::{Observation, Observe, Target};
 use crate::task::error::TimedOut;
 use crate::task::scheduler::Scheduler;
 use crate::task::sync::{Get, Queue};
@@ -54,7 +54,7 @@ pub fn as_completed<A: Awaitable>(tasks: impl IntoIterator<Item = A>) -> AsCompl
         done: Queue::new(),
         timer: Cell::new(None),
     });
-    let tell = |which| Entry::Observe(watch.clone(), which);
+    let tell = |which| Observation::of(&watch, which);
     let keys = (watch.targets.iter().zip(0..)).map(|(target, which)| target.watch(tell(which)));
     *watch.keys.borrow_mut() = keys.collect();
     AsCompleted {
@@ -146,7 +146,7 @@ impl<A> AsCompleted<A> {
             let scheduler = Scheduler::running()
                 .expect("`AsCompleted::timeout` called on a thread where no event loop runs");
             let when = scheduler.now().saturating_add(timeout);
-            let key = scheduler.add_timer(when, Entry::Observe(self.watch.clone(), TIMEOUT));
+            let key = scheduler.add_timer(when, Observation::of(&self.watch, TIMEOUT));
             self.watch.timer.set(Some((scheduler, key)));
         }
         self

@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use crate::exception::Exception;
@@ -35,18 +36,20 @@ pub(crate) struct Base {
 struct Watchers {
     next: u32,
     /// Mostly there is one at most.
-    first: Option<(u32, Entry)>,
-    rest: Vec<(u32, Option<Entry>)>,
+    first: Option<Rc<dyn Entry>>,
+    first_key: u32,
+    rest: Vec<(u32, Option<Rc<dyn Entry>>)>,
     /// How many of the rest are empty.
     gone: usize,
 }
 
 impl Watchers {
-    fn add(&mut self, entry: Entry) -> u32 {
+    fn add(&mut self, entry: Rc<dyn Entry>) -> u32 {
         let key = self.next;
         self.next += 1;
         if self.first.is_none() && self.rest.is_empty() {
-            self.first = Some((key, entry));
+            self.first = Some(entry);
+            self.first_key = key;
         } else {
             self.rest.push((key, Some(entry)));
         }
@@ -54,11 +57,9 @@ impl Watchers {
     }
 
     /// Puts an entry in the place of another one.
-    fn replace(&mut self, key: u32, entry: Entry) -> Option<Entry> {
-        if let Some((first, old)) = &mut self.first {
-            if *first == key {
-                return Some(mem::replace(old, entry));
-            }
+    fn replace(&mut self, key: u32, entry: Rc<dyn Entry>) -> Option<Rc<dyn Entry>> {
+        if self.first.is_some() && self.first_key == key {
+            return self.first.replace(entry);
         }
         let index = self.rest.binary_search_by_key(&key, |(key, _)| *key);
         match index {
@@ -67,9 +68,9 @@ impl Watchers {
         }
     }
 
-    fn remove(&mut self, key: u32) -> Option<Entry> {
-        if matches!(self.first, Some((first, _)) if first == key) {
-            return self.first.take().map(|(_, entry)| entry);
+    fn remove(&mut self, key: u32) -> Option<Rc<dyn Entry>> {
+        if self.first.is_some() && self.first_key == key {
+            return self.first.take();
         }
         let index = self.rest.binary_search_by_key(&key, |(key, _)| *key).ok()?;
         let entry = self.rest[index].1.take()?;
@@ -109,7 +110,7 @@ impl Base {
     /// # Panics
     ///
     /// If there is no loop to do it.
-    pub(crate) fn watch(&self, entry: Entry) -> u32 {
+    pub(crate) fn watch(&self, entry: Rc<dyn Entry>) -> u32 {
         if self.is_done() {
             self.push(entry);
             return u32::MAX;
@@ -118,7 +119,7 @@ impl Base {
     }
 
     /// Does `entry` instead of what [`watch`](Self::watch) was given.
-    pub(crate) fn watch_instead(&self, key: u32, entry: Entry) {
+    pub(crate) fn watch_instead(&self, key: u32, entry: Rc<dyn Entry>) {
         let old = self.watchers.borrow_mut().replace(key, entry);
         drop(old);
     }
@@ -129,15 +130,15 @@ impl Base {
         entry.is_some()
     }
 
-    fn push(&self, entry: Entry) {
-        match (entry, &self.scheduler) {
-            (Entry::Turn(task), _) => task.schedule(),
-            (Entry::Wake(waker), _) => waker.wake(),
-            (entry, Some(scheduler)) => scheduler.push(entry),
-            (entry, None) => match Scheduler::running() {
-                Some(scheduler) => scheduler.push(entry),
-                None => entry.run(&|name, reason| report(name, reason)),
-            },
+    fn push(&self, entry: Rc<dyn Entry>) {
+        let Some(entry) = entry.wake() else { return };
+        match self.scheduler() {
+            Some(scheduler) => scheduler.append(entry),
+            None => {
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| entry.run())) {
+                    report(None, Reason::Callback(payload));
+                }
+            }
         }
     }
 
@@ -145,8 +146,14 @@ impl Base {
     pub(crate) fn finish(&self, phase: Phase) {
         debug_assert!(!self.is_done() && phase != Phase::Pending);
         self.phase.set(phase);
-        let Watchers { first, rest, .. } = mem::take(&mut *self.watchers.borrow_mut());
-        if let Some((_, entry)) = first {
+        let mut watchers = self.watchers.borrow_mut();
+        let first = watchers.first.take();
+        let rest = match watchers.rest.is_empty() {
+            true => Vec::new(),
+            false => mem::take(&mut watchers.rest),
+        };
+        drop(watchers);
+        if let Some(entry) = first {
             self.push(entry);
         }
         for (_, entry) in rest {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use crate::builder::Builder;
 use crate::exception::Exception;
 use crate::fiber::Fiber;
-use crate::frame::{Outcome, Turn};
+use crate::frame::Outcome;
 use crate::interrupt::{Waits, poll_interruptibly};
 use crate::scope::Keep;
 use crate::task::error::Panicked;
@@ -81,30 +81,42 @@ enum Kind<R> {
 }
 
 impl<R> Body<R> {
-    /// Runs it until it waits or ends.
-    pub(crate) fn turn(&mut self, task: &Rc<dyn Keep>) -> Option<Result<R, Exception>> {
+    /// Runs it until it waits, or ends: then there is an `outcome`. (That is written where it is to be, as it would otherwise be
+    /// copied from place to place each time that there is none.)
+    pub(crate) fn turn(&mut self, task: &Rc<dyn Keep>, outcome: &mut Option<Result<R, Exception>>) {
         let payload = match &mut self.0 {
             Kind::Fiber(fiber) => match fiber.turn(task) {
-                Ok(Turn::Yielded(())) => return None,
-                Ok(Turn::Finished(Outcome::Returned(outcome))) => return Some(outcome),
-                Ok(Turn::Finished(Outcome::Panicked(payload))) => payload,
-                Err(error) => return Some(Err(error.into())),
+                Ok(true) => return,
+                Ok(false) => match fiber.take_outcome() {
+                    Outcome::Returned(returned) => {
+                        *outcome = Some(returned);
+                        return;
+                    }
+                    Outcome::Panicked(payload) => payload,
+                },
+                Err(error) => {
+                    *outcome = Some(Err(error.into()));
+                    return;
+                }
             },
             Kind::Future(future, waits) => {
                 let mut context = Context::from_waker(task.waker());
-                let poll = || poll_interruptibly(waits, || future.as_mut().poll(&mut context));
+                let poll = || match poll_interruptibly(waits, || future.as_mut().poll(&mut context))
+                {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(returned)) => *outcome = Some(returned),
+                    Poll::Ready(Err(cancelled)) => *outcome = Some(Err(cancelled.into())),
+                };
                 match catch_unwind(AssertUnwindSafe(poll)) {
-                    Ok(Poll::Pending) => return None,
-                    Ok(Poll::Ready(Ok(outcome))) => return Some(outcome),
-                    Ok(Poll::Ready(Err(cancelled))) => return Some(Err(cancelled.into())),
+                    Ok(()) => return,
                     Err(payload) => payload,
                 }
             }
         };
-        Some(Err(match payload.is::<ForcedUnwind>() {
+        *outcome = Some(Err(match payload.is::<ForcedUnwind>() {
             true => Exception::Cancelled,
             false => Panicked::new(payload).into(),
-        }))
+        }));
     }
 
     /// Brings it to its end, without waiting for anything. Returns whether nothing is left of it.
@@ -125,7 +137,7 @@ impl<R> Body<R> {
         if let Kind::Fiber(fiber) = &mut self.0 {
             if fiber.state() == crate::channel::State::Suspended {
                 let looked = fiber.turn(task);
-                debug_assert!(matches!(looked, Ok(Turn::Yielded(()))));
+                debug_assert!(matches!(looked, Ok(true)));
             }
         }
     }

@@ -2,12 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::task::entry::{Entry, Observe};
+use crate::task::callback::Callback;
 use crate::task::scheduler::Scheduler;
 use crate::task::timers::TimerKey;
 
@@ -60,28 +59,35 @@ fn running(what: &str) -> Rc<Scheduler> {
     }
 }
 
-/// Empty when it was called or cancelled.
-struct Callback(Cell<Option<Box<dyn FnOnce()>>>);
+/// A callback as its [`Call`] knows it.
+trait Callable {
+    fn cancel(&self) -> bool;
+    fn is_pending(&self) -> bool;
+}
 
-impl Callback {
-    fn new(callback: impl FnOnce() + 'static) -> Rc<Self> {
-        Rc::new(Self(Cell::new(Some(Box::new(callback)))))
+impl<F> Callable for Callback<F> {
+    fn cancel(&self) -> bool {
+        self.take().is_some()
+    }
+
+    fn is_pending(&self) -> bool {
+        self.is_there()
     }
 }
 
 /// A function that a loop is going to call, as `asyncio.Handle` and `TimerHandle`. It is called too if this is dropped.
 pub struct Call {
-    cell: Rc<Callback>,
+    callback: Rc<dyn Callable>,
     timer: Option<(Rc<Scheduler>, TimerKey)>,
     when: Option<Duration>,
 }
 
 impl Call {
     pub(crate) fn soon(scheduler: &Rc<Scheduler>, callback: impl FnOnce() + 'static) -> Self {
-        let cell = Callback::new(callback);
-        scheduler.push(Entry::Observe(cell.clone(), 0));
+        let callback = Callback::new(callback);
+        scheduler.push(callback.clone());
         Self {
-            cell,
+            callback,
             timer: None,
             when: None,
         }
@@ -92,10 +98,10 @@ impl Call {
         when: Duration,
         callback: impl FnOnce() + 'static,
     ) -> Self {
-        let cell = Callback::new(callback);
-        let timer = scheduler.add_timer(when, Entry::Observe(cell.clone(), 0));
+        let callback = Callback::new(callback);
+        let timer = scheduler.add_timer(when, callback.clone());
         Self {
-            cell,
+            callback,
             timer: Some((scheduler.clone(), timer)),
             when: Some(when),
         }
@@ -106,29 +112,17 @@ impl Call {
         if let Some((scheduler, timer)) = &self.timer {
             scheduler.remove_timer(*timer);
         }
-        let callback = self.cell.0.take();
-        callback.is_some()
+        self.callback.cancel()
     }
 
     /// Whether it is still to be called.
     pub fn is_pending(&self) -> bool {
-        let callback = self.cell.0.take();
-        let is_pending = callback.is_some();
-        self.cell.0.set(callback);
-        is_pending
+        self.callback.is_pending()
     }
 
     /// When it is to be called, by the loop's clock. `None`: soon.
     pub fn when(&self) -> Option<Duration> {
         self.when
-    }
-}
-
-impl Observe for Callback {
-    fn observe(self: Rc<Self>, _: u32) {
-        if let Some(callback) = self.0.take() {
-            callback();
-        }
     }
 }
 

@@ -5,13 +5,16 @@
 use std::fmt;
 use std::rc::Rc;
 
+/// Which one of those who wait for the same thing, if that keeps a list of them. (Others take no notice of it.)
+pub(crate) type Ticket = u64;
+
 /// What a task can wait for, or what can be asked to come to its end: tasks, futures, and what stands for several.
 ///
 /// Tasks wait for tasks that wait for tasks. So nothing in here calls itself: whoever passes a request on leaves it on a
 /// list, and [`cancel`] goes through that, depth first as CPython does.
 pub(crate) trait Cancel {
     /// Asks it to be cancelled. Returns whether it will be told: not if it is done.
-    fn request(self: Rc<Self>, todo: &mut Todo) -> bool;
+    fn request(self: Rc<Self>, ticket: Ticket, todo: &mut Todo) -> bool;
 
     /// Does what `request` has left to be done.
     fn proceed(self: Rc<Self>, _: &mut Todo) {}
@@ -58,11 +61,11 @@ impl Todo {
 /// Cancels a task, a future, or what stands for several. Returns whether it will be told: not if it is done.
 pub(crate) fn cancel(first: Rc<dyn Cancel>) -> bool {
     let mut todo = Todo::default();
-    let is_told = first.request(&mut todo);
+    let is_told = first.request(0, &mut todo);
     while let Some(next) = todo.0.pop() {
         match next {
             Next::Request(of) => {
-                of.request(&mut todo);
+                of.request(0, &mut todo);
             }
             Next::Proceed(with) => with.proceed(&mut todo),
             Next::Conclude(with) => with.conclude(),

@@ -16,11 +16,12 @@ use crate::interrupt::take_turn;
 use crate::scope::Keep;
 use crate::task::base::Base;
 use crate::task::body::Body;
-use crate::task::cancel::{Cancel, Todo, cancel};
+use crate::task::cancel::{Cancel, Ticket, Todo, cancel};
 use crate::task::entry::{AnyTask, Entry, Header, Phase, Target};
 use crate::task::remote::Remote;
 use crate::task::scheduler::Scheduler;
 use crate::task::state::State;
+use crate::task::turn::{running_task, with_current};
 use crate::unraisable::report_if_it_panics;
 
 /// One task in memory.
@@ -47,7 +48,7 @@ impl<R: 'static> TaskCell<R> {
         place: &'static Location<'static>,
         body: Body<R>,
     ) -> Rc<Self> {
-        let parent = Scheduler::with_running_task(|task| task.header().id).unwrap_or(0);
+        let parent = running_task().map_or(0, |task| task.header().id);
         let born = scheduler.recently();
         let task = scheduler.insert(|id_and_key| {
             Rc::new(Self {
@@ -57,7 +58,7 @@ impl<R: 'static> TaskCell<R> {
                 scheduler: scheduler.clone(),
             })
         });
-        scheduler.schedule(task.clone());
+        task.clone().schedule();
         task
     }
 
@@ -128,7 +129,7 @@ impl<R: 'static> Target for TaskCell<R> {
         self.base().phase()
     }
 
-    fn watch(&self, entry: Entry) -> u32 {
+    fn watch(&self, entry: Rc<dyn Entry>) -> u32 {
         self.base().watch(entry)
     }
 
@@ -141,16 +142,10 @@ impl<R: 'static> Target for TaskCell<R> {
     }
 }
 
-impl<R: 'static> AnyTask for TaskCell<R> {
-    fn header(&self) -> &Header {
-        &self.header
-    }
-
-    fn as_target(self: Rc<Self>) -> Rc<dyn Target> {
-        self
-    }
-
-    fn turn(self: Rc<Self>) {
+impl<R: 'static> Entry for TaskCell<R> {
+    /// Runs it until it waits or ends.
+    fn run(self: Rc<Self>) {
+        self.header.is_scheduled.set(false);
         let Ok(mut body) = self.body.try_borrow_mut() else {
             return; // nobody has two turns at a time
         };
@@ -161,28 +156,32 @@ impl<R: 'static> AnyTask for TaskCell<R> {
         self.comes_back();
         let must_cancel = header.must_cancel.take();
         if must_cancel {
-            for target in header.waits_for() {
-                target.acknowledge();
+            for awaited in header.waits_for() {
+                awaited.target.acknowledge();
             }
         }
         header.wait_for_nothing();
-        let outcome = Scheduler::with_current(self.clone(), || {
-            let outcome = if !header.has_begun.replace(true) && must_cancel {
-                Some(Err(Exception::Cancelled))
+        let this: Rc<dyn AnyTask> = self.clone();
+        let mut outcome = None;
+        with_current(&this, || {
+            if !header.has_begun.replace(true) && must_cancel {
+                outcome = Some(Err(Exception::Cancelled));
             } else {
                 if must_cancel {
                     header.interrupt.raise();
                 }
                 let task: Rc<dyn Keep> = self.clone();
-                let turn = || body.as_mut().map(|body| body.turn(&task));
-                take_turn(&header.interrupt, turn).flatten()
-            };
+                take_turn(&header.interrupt, || {
+                    if let Some(body) = &mut *body {
+                        body.turn(&task, &mut outcome);
+                    }
+                });
+            }
             if outcome.is_some() {
                 // A future is dropped where it is cancelled.
                 let body = body.take();
                 body.map(|body| body.abandon(|| header.name()));
             }
-            outcome
         });
         drop(body);
         match outcome {
@@ -191,11 +190,35 @@ impl<R: 'static> AnyTask for TaskCell<R> {
         }
     }
 
-    fn schedule(self: Rc<Self>) {
+    #[inline]
+    fn wake(self: Rc<Self>) -> Option<Rc<dyn Entry>> {
         if !self.header.is_scheduled.replace(true) {
             let scheduler = self.scheduler.clone();
-            scheduler.append(Entry::Turn(self));
+            scheduler.append(self);
         }
+        None
+    }
+
+    fn task(&self) -> Option<&Header> {
+        Some(&self.header)
+    }
+}
+
+impl<R: 'static> AnyTask for TaskCell<R> {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn as_target(self: Rc<Self>) -> Rc<dyn Target> {
+        self
+    }
+
+    fn as_entry(self: Rc<Self>) -> Rc<dyn Entry> {
+        self
+    }
+
+    fn schedule(self: Rc<Self>) {
+        self.wake();
     }
 
     fn share_error(&self) -> Option<Exception> {
@@ -223,7 +246,7 @@ impl<R: 'static> AnyTask for TaskCell<R> {
 }
 
 impl<R: 'static> Cancel for TaskCell<R> {
-    fn request(self: Rc<Self>, todo: &mut Todo) -> bool {
+    fn request(self: Rc<Self>, _: Ticket, todo: &mut Todo) -> bool {
         self.base().retrieve();
         if self.base().is_done() {
             return false;
@@ -291,7 +314,7 @@ impl<R> Drop for TaskCell<R> {
 struct WhatItWaitsFor<R: 'static>(Rc<TaskCell<R>>);
 
 impl<R: 'static> Cancel for WhatItWaitsFor<R> {
-    fn request(self: Rc<Self>, todo: &mut Todo) -> bool {
+    fn request(self: Rc<Self>, _: Ticket, todo: &mut Todo) -> bool {
         self.0.header.cancel_what_it_waits_for(todo)
     }
 

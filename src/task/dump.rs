@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::task::cancel::Cancel;
 use crate::task::entry::AnyTask;
 use crate::task::scheduler::Scheduler;
+use crate::task::turn::running_task;
 
 /// The tasks of an event loop at one moment, to be shown: each below the one that has spawned it, with its name, its age, what it
 /// waits for, and where.
@@ -69,7 +70,7 @@ pub fn dump() -> Dump {
 
 impl Dump {
     pub(crate) fn of(scheduler: &Scheduler) -> Self {
-        let (time, current) = (scheduler.now(), Scheduler::running_task());
+        let (time, current) = (scheduler.now(), running_task());
         let tasks = scheduler.tasks();
         let look = |(index, task)| Entry::of(task, current.as_ref(), time, index < MOST_STACKS);
         let tasks = tasks.iter().enumerate().map(look).collect();
@@ -124,7 +125,7 @@ impl Entry {
             } else if waits_for.is_empty() {
                 lines.push("waits for input, output or another future of others".to_owned());
             }
-            let what = waits_for.iter().map(|target| What(&**target));
+            let what = waits_for.iter().map(|awaited| What(&*awaited.target));
             lines.extend(what.map(|what| format!("waits for {what}")));
             if let Some(place) = header.interrupt.place() {
                 lines.push(format!("at {place}"));

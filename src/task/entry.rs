@@ -5,7 +5,7 @@
 use std::backtrace::Backtrace;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -14,45 +14,62 @@ use std::time::Duration;
 use crate::exception::Exception;
 use crate::interrupt::Interrupt;
 use crate::scope::Keep;
-use crate::task::cancel::{Cancel, Todo};
+use crate::task::cancel::{Cancel, Ticket, Todo};
 use crate::task::remote::Remote;
-use crate::unraisable::Reason;
 
-/// What the loop does next.
-pub(crate) enum Entry {
-    /// Gives a task its turn.
-    Turn(Rc<dyn AnyTask>),
-    /// Wakes somebody who polls by themselves. Never in the queue: it is done at once.
-    Wake(Waker),
-    Call(Box<dyn FnOnce()>),
-    /// Tells somebody that something is done: which one of those that it looks at.
-    Observe(Rc<dyn Observe>, u32),
+/// What a loop does next, or what is done when something else is done, or when a time has come.
+pub(crate) trait Entry {
+    /// Does it, in the turn that the loop gives it.
+    fn run(self: Rc<Self>);
+
+    /// It is to be done from now on. Returns it if the loop's queue is to have it; a task sees to that itself, and a waker is
+    /// woken at once.
+    fn wake(self: Rc<Self>) -> Option<Rc<dyn Entry>>;
+
+    /// The task whose turn it is.
+    fn task(&self) -> Option<&Header> {
+        None
+    }
 }
 
-impl Entry {
-    /// Does it. What panics is reported.
-    #[inline]
-    pub(crate) fn run(self, report: &dyn Fn(Option<&str>, Reason)) {
-        let done = match self {
-            Self::Turn(task) => {
-                task.header().is_scheduled.set(false);
-                return task.turn();
-            }
-            Self::Wake(waker) => catch_unwind(AssertUnwindSafe(|| waker.wake())),
-            Self::Call(call) => catch_unwind(AssertUnwindSafe(call)),
-            Self::Observe(observer, which) => {
-                catch_unwind(AssertUnwindSafe(|| observer.observe(which)))
-            }
-        };
-        if let Err(payload) = done {
-            report(None, Reason::Callback(payload));
-        }
+/// Somebody who polls by themselves.
+impl Entry for Waker {
+    fn run(self: Rc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake(self: Rc<Self>) -> Option<Rc<dyn Entry>> {
+        self.wake_by_ref();
+        None
     }
 }
 
 /// Wants to know when tasks or futures are done, or when a time has come.
 pub(crate) trait Observe {
     fn observe(self: Rc<Self>, which: u32);
+}
+
+/// Tells an observer that something is done: which one of those that it looks at.
+pub(crate) struct Observation<O> {
+    observer: Rc<O>,
+    which: u32,
+}
+
+impl<O: Observe + 'static> Observation<O> {
+    pub(crate) fn of(observer: &Rc<O>, which: u32) -> Rc<dyn Entry> {
+        let observer = observer.clone();
+        Rc::new(Self { observer, which })
+    }
+}
+
+impl<O: Observe + 'static> Entry for Observation<O> {
+    fn run(self: Rc<Self>) {
+        self.observer.clone().observe(self.which);
+    }
+
+    fn wake(self: Rc<Self>) -> Option<Rc<dyn Entry>> {
+        Some(self)
+    }
 }
 
 /// Where a task or future is in its life.
@@ -70,7 +87,7 @@ pub(crate) trait Target: Cancel {
     fn phase(&self) -> Phase;
 
     /// Does `entry` when it is done. What it returns is for [`unwatch`](Self::unwatch).
-    fn watch(&self, entry: Entry) -> u32;
+    fn watch(&self, entry: Rc<dyn Entry>) -> u32;
 
     /// Forgets what [`watch`](Self::watch) was given. Returns whether it was still there.
     fn unwatch(&self, key: u32) -> bool;
@@ -84,8 +101,7 @@ pub(crate) trait AnyTask: Target + Keep {
 
     fn as_target(self: Rc<Self>) -> Rc<dyn Target>;
 
-    /// Runs it until it waits or ends.
-    fn turn(self: Rc<Self>);
+    fn as_entry(self: Rc<Self>) -> Rc<dyn Entry>;
 
     /// Lets it have a turn after all who are ready by now, unless it is among them.
     fn schedule(self: Rc<Self>);
@@ -98,6 +114,23 @@ pub(crate) trait AnyTask: Target + Keep {
 
     /// Ends it now, without asking or waiting. Returns whether nothing of it is left that could run or be dropped.
     fn abandon(self: Rc<Self>) -> bool;
+}
+
+/// What a task waits for.
+#[derive(Clone)]
+pub(crate) struct Awaited {
+    pub(crate) target: Rc<dyn Cancel>,
+    pub(crate) ticket: Ticket,
+}
+
+impl Awaited {
+    fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.target, &other.target) && self.ticket == other.ticket
+    }
+
+    fn request(self, todo: &mut Todo) -> bool {
+        self.target.request(self.ticket, todo)
+    }
 }
 
 /// What is known about a task besides its body and its result.
@@ -121,8 +154,9 @@ pub(crate) struct Header {
     /// What it waits for, of the things that can be asked. Nothing if that is somebody else's future.
     is_waiting: Cell<bool>,
     waiting: Cell<Option<Rc<dyn Cancel>>>,
+    ticket: Cell<Ticket>,
     /// The rest of it, if it polls several at a time.
-    waiting_besides: RefCell<Vec<Rc<dyn Cancel>>>,
+    waiting_besides: RefCell<Vec<Awaited>>,
     /// It is suspended, and nothing of this loop will wake it.
     pub(crate) waits_elsewhere: Cell<bool>,
     /// Somebody who passes on a cancellation of it is among the callers.
@@ -152,6 +186,7 @@ impl Header {
             cancels: Cell::new(0),
             is_waiting: Cell::new(false),
             waiting: Cell::new(None),
+            ticket: Cell::new(0),
             waiting_besides: RefCell::default(),
             waits_elsewhere: Cell::new(false),
             is_cancelling: Cell::new(false),
@@ -169,23 +204,30 @@ impl Header {
 
     /// The task waits for this, in the turn that it has.
     #[inline]
-    pub(crate) fn wait_for(&self, target: Rc<dyn Cancel>) {
-        self.is_waiting.set(true);
-        if let Some(first) = self.waiting.replace(Some(target)) {
-            self.wait_for_several(first);
+    pub(crate) fn wait_for(&self, target: Rc<dyn Cancel>, ticket: Ticket) {
+        if self.is_waiting.replace(true) {
+            self.wait_for_several(Awaited { target, ticket });
+        } else {
+            self.ticket.set(ticket);
+            self.waiting.set(Some(target));
         }
     }
 
     #[cold]
-    fn wait_for_several(&self, first: Rc<dyn Cancel>) {
-        if let Some(target) = self.waiting.replace(Some(first.clone())) {
-            if !Rc::ptr_eq(&first, &target) {
-                self.waiting_besides.borrow_mut().push(target);
-            }
+    fn wait_for_several(&self, awaited: Awaited) {
+        if self.first().is_none_or(|first| !first.is_same(&awaited)) {
+            self.waiting_besides.borrow_mut().push(awaited);
         }
     }
 
-    #[inline]
+    /// The first thing that it waits for.
+    fn first(&self) -> Option<Awaited> {
+        let (target, ticket) = (self.waiting.take()?, self.ticket.get());
+        self.waiting.set(Some(target.clone()));
+        Some(Awaited { target, ticket })
+    }
+
+    #[inline(always)]
     pub(crate) fn wait_for_nothing(&self) {
         if self.is_waiting.replace(false) {
             drop(self.waiting.take());
@@ -200,31 +242,27 @@ impl Header {
     }
 
     /// What it waits for.
-    pub(crate) fn waits_for(&self) -> Vec<Rc<dyn Cancel>> {
-        let first = self.waiting.take();
-        self.waiting.set(first.clone());
-        first
-            .into_iter()
+    pub(crate) fn waits_for(&self) -> Vec<Awaited> {
+        (self.first().into_iter())
             .chain(self.waiting_besides.borrow().iter().cloned())
             .collect()
     }
 
     /// Whether nothing that it waits for wakes it when it is cancelled.
     pub(crate) fn is_left_alone(&self) -> bool {
-        self.waits_for().iter().all(|target| target.is_deaf())
+        (self.waits_for().iter()).all(|awaited| awaited.target.is_deaf())
     }
 
     /// Asks all that it waits for to be cancelled. Returns whether any will be told.
     pub(crate) fn cancel_what_it_waits_for(&self, todo: &mut Todo) -> bool {
-        let Some(first) = self.waiting.take() else {
+        let Some(first) = self.first() else {
             return false;
         };
-        self.waiting.set(Some(first.clone()));
         let besides = self.waiting_besides.borrow().clone();
         // The last on the list comes first.
         let mut is_told = false;
-        for target in besides.into_iter().rev() {
-            is_told |= target.request(todo);
+        for awaited in besides.into_iter().rev() {
+            is_told |= awaited.request(todo);
         }
         first.request(todo) || is_told
     }

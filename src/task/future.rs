@@ -11,7 +11,8 @@ use std::task::{Context, Poll};
 
 use crate::exception::Exception;
 use crate::task::base::Base;
-use crate::task::cancel::{Cancel, Todo, cancel};
+use crate::task::callback::Callback;
+use crate::task::cancel::{Cancel, Ticket, Todo, cancel};
 use crate::task::entry::{Entry, Phase, Target};
 use crate::task::join::{Join, Source};
 use crate::task::scheduler::Scheduler;
@@ -66,7 +67,7 @@ impl<T: 'static> Target for FutureCell<T> {
         self.state.base.phase()
     }
 
-    fn watch(&self, entry: Entry) -> u32 {
+    fn watch(&self, entry: Rc<dyn Entry>) -> u32 {
         self.state.base.watch(entry)
     }
 
@@ -80,7 +81,7 @@ impl<T: 'static> Target for FutureCell<T> {
 }
 
 impl<T> Cancel for FutureCell<T> {
-    fn request(self: Rc<Self>, _: &mut Todo) -> bool {
+    fn request(self: Rc<Self>, _: Ticket, _: &mut Todo) -> bool {
         let base = &self.state.base;
         base.retrieve();
         let is_pending = !base.is_done();
@@ -185,7 +186,7 @@ impl<T: 'static> Future<T> {
     pub fn add_done_callback(&self, callback: impl FnOnce(&Self) + 'static) -> CallbackKey {
         let cell = self.cell.clone();
         let call = move || callback(&Self::of(cell));
-        CallbackKey(self.cell.state.base.watch(Entry::Call(Box::new(call))))
+        CallbackKey(self.cell.state.base.watch(Callback::new(call)))
     }
 
     /// Forgets a callback. Returns whether it was still to be called.

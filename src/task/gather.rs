@@ -13,8 +13,8 @@ use crate::exception::Exception;
 use crate::interrupt::{Interrupt, with_interrupt};
 use crate::task::awaitable::{IntoPart, Joinable, Part};
 use crate::task::base::Base;
-use crate::task::cancel::{Cancel, Todo};
-use crate::task::entry::{Entry, Observe, Phase, Target};
+use crate::task::cancel::{Cancel, Ticket, Todo};
+use crate::task::entry::{Observation, Observe, Phase, Target};
 use crate::task::scheduler::Scheduler;
 use crate::task::waiter::awaits;
 
@@ -220,7 +220,7 @@ impl<P: Parts> Gathering<P> {
         });
         for (target, which) in gathering.targets.iter().zip(0..) {
             if target.phase() == Phase::Pending {
-                target.watch(Entry::Observe(gathering.clone(), which));
+                target.watch(Observation::of(&gathering, which));
             }
         }
         gathering
@@ -275,7 +275,7 @@ impl<P: Parts> Observe for Gathering<P> {
 }
 
 impl<P: Parts> Cancel for Gathering<P> {
-    fn request(self: Rc<Self>, todo: &mut Todo) -> bool {
+    fn request(self: Rc<Self>, _: Ticket, todo: &mut Todo) -> bool {
         if self.base.is_done() {
             return false;
         }
@@ -330,7 +330,7 @@ impl<P: Parts> Gathering<P> {
         self.look_back();
         match self.base.phase() {
             Phase::Pending => {
-                let entry = awaits(self.clone(), context);
+                let entry = awaits(self.clone(), 0, context);
                 match *key {
                     None => *key = Some(self.base.watch(entry)),
                     Some(key) => self.base.watch_instead(key, entry),

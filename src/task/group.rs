@@ -18,10 +18,11 @@ use crate::scope::{can_wait, get_stuck, in_fiber};
 use crate::task::body::IntoTask;
 use crate::task::cancel::cancel;
 use crate::task::cell::TaskCell;
-use crate::task::entry::{AnyTask, Entry, Observe, Phase};
+use crate::task::entry::{AnyTask, Observation, Observe, Phase};
 use crate::task::error::ExceptionGroup;
 use crate::task::scheduler::Scheduler;
 use crate::task::task::Task;
+use crate::task::turn::running_task;
 use crate::task::waiter::Waiter;
 
 /// Runs `body` with a group of tasks, and waits until all of them have ended: `asyncio.TaskGroup`.
@@ -64,7 +65,7 @@ pub fn task_group<'env, T, F>(body: F) -> Result<T, Exception>
 where
     F: for<'scope> FnOnce(&'scope TaskGroup<'scope, 'env>) -> Result<T, Exception>,
 {
-    let (Some(scheduler), Some(parent)) = (Scheduler::running(), Scheduler::running_task()) else {
+    let (Some(scheduler), Some(parent)) = (Scheduler::running(), running_task()) else {
         panic!("`task_group` called outside of tasks");
     };
     if !can_wait() {
@@ -157,7 +158,7 @@ impl<'scope> TaskGroup<'scope, '_> {
 impl State {
     fn add(self: &Rc<Self>, task: Rc<dyn AnyTask>) {
         let key = self.tasks.borrow_mut().insert(task.clone());
-        task.watch(Entry::Observe(self.clone(), key as u32));
+        task.watch(Observation::of(self, key as u32));
         if self.is_aborting.get() {
             cancel(task.as_target().as_cancel());
         }
@@ -254,7 +255,7 @@ impl Observe for State {
         let Some(task) = task else { return };
         if self.is_empty() {
             if let Some(last) = self.last.take() {
-                last.wake();
+                last.go_on();
                 self.last.set(Some(last));
             }
         }

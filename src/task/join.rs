@@ -10,8 +10,8 @@ use crate::task::base::Base;
 use crate::task::cell::TaskCell;
 use crate::task::entry::{Phase, Target};
 use crate::task::error::AwaitsItself;
-use crate::task::scheduler::Scheduler;
 use crate::task::state::State;
+use crate::task::turn::running_task;
 use crate::task::waiter::{awaits, yields};
 
 /// What has a result of this type, or will have one: a task or a future.
@@ -36,7 +36,7 @@ impl<R: 'static> Source<R> for TaskCell<R> {
     }
 
     fn is_running(&self) -> bool {
-        Scheduler::running_task().is_some_and(|task| std::ptr::addr_eq(&*task, self))
+        running_task().is_some_and(|task| std::ptr::addr_eq(&*task, self))
     }
 }
 
@@ -66,11 +66,11 @@ impl Join {
                 yields(context);
             }
             (Self::NotYet, Phase::Pending) => {
-                let entry = awaits(source.clone().as_cancel(), context);
+                let entry = awaits(source.clone().as_cancel(), 0, context);
                 *self = Self::Watches(base.watch(entry));
             }
             (Self::Watches(key), Phase::Pending) => {
-                base.watch_instead(key, awaits(source.clone().as_cancel(), context));
+                base.watch_instead(key, awaits(source.clone().as_cancel(), 0, context));
             }
             (before, phase) => {
                 *self = Self::NotYet;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::exception::Exception;
 use crate::task::body::IntoTask;
 use crate::task::cancel::cancel;
-use crate::task::entry::{Entry, Observe, Phase};
+use crate::task::entry::{Entry, Phase};
 use crate::task::error::Interrupted;
 use crate::task::event_loop::{Loop, LoopBuilder, unwind_if_panicked};
 use crate::task::scheduler::Scheduler;
@@ -137,7 +137,7 @@ impl Loop {
             left: Cell::new(tasks.len()),
         });
         for task in &tasks {
-            task.watch(Entry::Observe(left.clone(), 0));
+            task.watch(left.clone());
         }
         for task in &tasks {
             cancel(task.clone().as_target().as_cancel());
@@ -160,11 +160,15 @@ struct Left {
     left: Cell<usize>,
 }
 
-impl Observe for Left {
-    fn observe(self: Rc<Self>, _: u32) {
+impl Entry for Left {
+    fn run(self: Rc<Self>) {
         self.left.set(self.left.get() - 1);
         if self.left.get() == 0 {
             self.scheduler.is_stopping.set(true);
         }
+    }
+
+    fn wake(self: Rc<Self>) -> Option<Rc<dyn Entry>> {
+        Some(self)
     }
 }

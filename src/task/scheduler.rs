@@ -31,8 +31,9 @@ use slab::Slab;
 
 use crate::scope::count_waiting;
 use crate::task::alarm::Alarm;
+use crate::task::callback::Callback;
 use crate::task::clock::Clock;
-use crate::task::entry::{AnyTask, Entry, Phase};
+use crate::task::entry::{AnyTask, Entry, Header, Phase};
 use crate::task::inbox::Inbox;
 use crate::task::remote::{Local, Mailbox, Message, Outside, wake_locally};
 use crate::task::signals::{Listener, Signal};
@@ -72,10 +73,8 @@ pub(crate) enum Stop {
 
 /// An event loop.
 pub(crate) struct Scheduler {
-    ready: RefCell<VecDeque<Entry>>,
-    /// Room for what is being run.
-    spare: Cell<VecDeque<Entry>>,
-    timers: RefCell<Timers<Entry>>,
+    ready: RefCell<VecDeque<Rc<dyn Entry>>>,
+    timers: RefCell<Timers<Rc<dyn Entry>>>,
     has_timers: Cell<bool>,
     /// Those that have not ended.
     tasks: RefCell<Slab<Rc<dyn AnyTask>>>,
@@ -108,8 +107,6 @@ pub(crate) struct Scheduler {
 thread_local! {
     /// The loop that runs on this thread.
     static RUNNING: RefCell<Option<Rc<Scheduler>>> = const { RefCell::new(None) };
-    /// The task whose turn it is.
-    static CURRENT: Cell<Option<Rc<dyn AnyTask>>> = const { Cell::new(None) };
 }
 
 impl Scheduler {
@@ -121,7 +118,6 @@ impl Scheduler {
         });
         Rc::new(Self {
             ready: RefCell::default(),
-            spare: Cell::default(),
             timers: RefCell::new(Timers::new()),
             has_timers: Cell::new(false),
             tasks: RefCell::default(),
@@ -158,40 +154,6 @@ impl Scheduler {
             .flatten()
     }
 
-    /// The task whose turn it is on this thread.
-    #[inline]
-    pub(crate) fn running_task() -> Option<Rc<dyn AnyTask>> {
-        Self::with_running_task(Rc::clone)
-    }
-
-    /// Calls `act` with the task whose turn it is on this thread, if there is one. In there, nothing of others runs.
-    #[inline]
-    pub(crate) fn with_running_task<R>(act: impl FnOnce(&Rc<dyn AnyTask>) -> R) -> Option<R> {
-        let act = |current: &Cell<Option<Rc<dyn AnyTask>>>| {
-            let task = current.take();
-            let done = task.as_ref().map(act);
-            current.set(task);
-            done
-        };
-        CURRENT.try_with(act).ok().flatten()
-    }
-
-    /// Runs `turn` as a turn of `task`.
-    #[inline]
-    pub(crate) fn with_current<R>(task: Rc<dyn AnyTask>, turn: impl FnOnce() -> R) -> R {
-        struct Leave(Option<Rc<dyn AnyTask>>);
-        impl Drop for Leave {
-            #[inline]
-            fn drop(&mut self) {
-                let before = self.0.take();
-                drop(CURRENT.try_with(|current| current.replace(before)));
-            }
-        }
-        let before = CURRENT.try_with(|current| current.replace(Some(task)));
-        let _leave = Leave(before.ok().flatten());
-        turn()
-    }
-
     pub(crate) fn now(&self) -> Duration {
         let now = self.clock.now();
         self.last_time.set(now);
@@ -203,26 +165,17 @@ impl Scheduler {
         self.last_time.get()
     }
 
+    /// Has something be done from now on.
+    #[inline]
+    pub(crate) fn push(&self, entry: Rc<dyn Entry>) {
+        if let Some(entry) = entry.wake() {
+            self.append(entry);
+        }
+    }
+
     /// Appends something to what is ready.
-    #[inline]
-    pub(crate) fn push(&self, entry: Entry) {
-        match entry {
-            Entry::Turn(task) => self.schedule(task),
-            Entry::Wake(waker) => waker.wake(),
-            entry => self.append(entry),
-        }
-    }
-
-    /// Gives a task a turn, unless it is in the queue already.
-    #[inline]
-    pub(crate) fn schedule(&self, task: Rc<dyn AnyTask>) {
-        if !task.header().is_scheduled.replace(true) {
-            self.append(Entry::Turn(task));
-        }
-    }
-
-    #[inline]
-    pub(crate) fn append(&self, entry: Entry) {
+    #[inline(always)]
+    pub(crate) fn append(&self, entry: Rc<dyn Entry>) {
         if self.is_closed.get() {
             return;
         }
@@ -240,7 +193,7 @@ impl Scheduler {
         }
     }
 
-    pub(crate) fn add_timer(&self, when: Duration, entry: Entry) -> TimerKey {
+    pub(crate) fn add_timer(&self, when: Duration, entry: Rc<dyn Entry>) -> TimerKey {
         self.has_timers.set(true);
         self.timers.borrow_mut().add(when, entry)
     }
@@ -367,7 +320,7 @@ impl Scheduler {
         let _leave = Leave(wake_locally(self.mailbox.id, |key, id| {
             if let Some(scheduler) = Self::running() {
                 if let Some(task) = scheduler.task(key, id) {
-                    scheduler.schedule(task);
+                    task.schedule();
                 }
             }
         }));
@@ -379,14 +332,6 @@ impl Scheduler {
         self.is_asleep.set(false);
         drop(self.sleeper.take());
         self.hear(context);
-        // What is in the queue now; what that makes ready goes to the other one.
-        let mut batch = self.spare.take();
-        let next = self.iterate(&mut batch, context);
-        self.spare.set(batch);
-        next
-    }
-
-    fn iterate(&self, batch: &mut VecDeque<Entry>, context: &mut Context<'_>) -> Poll<Stop> {
         let mut left = ENTRIES_BETWEEN_LOOKS;
         loop {
             if self.mailbox.inbox.has_mail() {
@@ -395,8 +340,7 @@ impl Scheduler {
             if self.has_timers.get() {
                 self.fetch_timers();
             }
-            std::mem::swap(batch, &mut *self.ready.borrow_mut());
-            let ready = batch.len();
+            let ready = self.ready.borrow().len();
             if ready == 0 && !self.is_stopping.get() {
                 match self.sleep(context) {
                     Some(next) => return next,
@@ -404,12 +348,14 @@ impl Scheduler {
                 }
             }
             if self.options.seed.is_some() {
-                if let Some(random) = &mut *self.random.borrow_mut() {
-                    random.shuffle(batch.make_contiguous());
-                }
+                self.shuffle();
             }
-            while let Some(entry) = batch.pop_front() {
-                self.run_entry(entry);
+            // What is in the queue now; what that makes ready is behind it.
+            for _ in 0..ready {
+                let entry = self.ready.borrow_mut().pop_front();
+                if let Some(entry) = entry {
+                    self.run_entry(entry);
+                }
             }
             if self.is_stopping.take() {
                 return Poll::Ready(Stop::Asked);
@@ -424,16 +370,23 @@ impl Scheduler {
     }
 
     #[cold]
+    fn shuffle(&self) {
+        if let Some(random) = &mut *self.random.borrow_mut() {
+            random.shuffle(self.ready.borrow_mut().make_contiguous());
+        }
+    }
+
+    #[cold]
     fn fetch_messages(&self) {
         for message in self.mailbox.inbox.take() {
             match message {
                 Message::Wake { key, id } => {
                     if let Some(task) = self.task(key, id) {
                         task.header().message_arrives();
-                        self.schedule(task);
+                        task.schedule();
                     }
                 }
-                Message::Call(call) => self.append(Entry::Call(call)),
+                Message::Call(call) => self.append(Callback::new(call)),
             }
         }
     }
@@ -496,38 +449,37 @@ impl Scheduler {
     }
 
     #[inline]
-    fn run_entry(&self, entry: Entry) {
+    fn run_entry(&self, entry: Rc<dyn Entry>) {
         match self.options.slow {
-            None => entry.run(&|name, reason| self.report(name, reason)),
-            Some(slow) => self.run_entry_timed(entry, slow),
+            None => self.run_reporting(entry),
+            Some(slow) => self.run_timed(entry, slow),
+        }
+    }
+
+    #[inline(always)]
+    fn run_reporting(&self, entry: Rc<dyn Entry>) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| entry.run())) {
+            self.report(None, Reason::Callback(payload));
         }
     }
 
     /// Runs an entry, and reports it if it takes too long.
-    fn run_entry_timed(&self, entry: Entry, slow: Duration) {
-        {
-            {
-                let task = match &entry {
-                    Entry::Turn(task) => Some(task.clone()),
-                    _ => None,
-                };
-                let place = task
-                    .as_ref()
-                    .and_then(|task| task.header().interrupt.forget_place());
-                let start = Instant::now();
-                entry.run(&|name, reason| self.report(name, reason));
-                let held = start.elapsed();
-                if held >= slow {
-                    let name = task.as_ref().map(|task| task.header().name());
-                    let task = task.as_ref().map(|task| task.header());
-                    let reason = Reason::HeldTheLoop {
-                        held,
-                        since: place.or(task.map(|task| task.place)),
-                        until: task.and_then(|task| task.interrupt.place()),
-                    };
-                    self.report(name.as_deref(), reason);
-                }
-            }
+    #[cold]
+    fn run_timed(&self, entry: Rc<dyn Entry>, slow: Duration) {
+        let before = entry.clone();
+        let task = before.task();
+        let place = task.and_then(|task| task.interrupt.forget_place());
+        let start = Instant::now();
+        self.run_reporting(entry);
+        let held = start.elapsed();
+        if held >= slow {
+            let name = task.map(Header::name);
+            let reason = Reason::HeldTheLoop {
+                held,
+                since: place.or(task.map(|task| task.place)),
+                until: task.and_then(|task| task.interrupt.place()),
+            };
+            self.report(name.as_deref(), reason);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::exception::Exception;
 use crate::task::awaitable::{Joinable, Part};
 use crate::task::base::Base;
 use crate::task::cancel::{Cancel, Todo};
-use crate::task::entry::{Entry, Observe, Phase, Target};
+use crate::task::entry::{Observation, Observe, Phase, Target};
 use crate::task::future::FutureCell;
 use crate::task::join::Join;
 use crate::task::scheduler::Scheduler;
@@ -56,10 +56,10 @@ pub fn shield<J: Joinable>(task: J) -> Shield<J::Value> {
         key: Cell::new(u32::MAX),
     });
     let target = shielding.inner.target();
-    let key = target.watch(Entry::Observe(shielding.clone(), INNER));
+    let key = target.watch(Observation::of(&shielding, INNER));
     shielding.key.set(key);
     let outer = &shielding.outer.state.base;
-    outer.watch(Entry::Observe(shielding.clone(), OUTER));
+    outer.watch(Observation::of(&shielding, OUTER));
     Shield(Kind::Waits(shielding, Join::NotYet))
 }
 
@@ -95,7 +95,7 @@ impl<T> Observe for Shielding<T> {
         }
         match (self.outer.phase(), inner.phase()) {
             (Phase::Pending, Phase::Cancelled) => {
-                self.outer.clone().request(&mut Todo::default());
+                self.outer.clone().request(0, &mut Todo::default());
             }
             (Phase::Pending, _) => self.outer.state.settle(self.inner.fetch()),
             (_, Phase::Cancelled) => {}

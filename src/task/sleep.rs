@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use async_io::Timer;
 
-use crate::task::entry::Entry;
 use crate::task::scheduler::Scheduler;
 use crate::task::timers::TimerKey;
 use crate::task::waiter::{Waiter, yields};
@@ -84,7 +83,7 @@ impl Sleep {
                     State::Yielded
                 } else {
                     let waiter = Waiter::new("sleep");
-                    let timer = scheduler.add_timer(when, Entry::Observe(waiter.clone(), 0));
+                    let timer = scheduler.add_timer(when, waiter.clone());
                     State::Waits {
                         scheduler,
                         timer,

@@ -11,9 +11,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::exception::Exception;
+use crate::task::callback::Callback;
 use crate::task::cancel::cancel;
 use crate::task::cell::TaskCell;
-use crate::task::entry::{AnyTask, Entry, Phase};
+use crate::task::entry::{AnyTask, Phase};
 use crate::task::future::CallbackKey;
 use crate::task::join::Join;
 use crate::task::share::Share;
@@ -147,7 +148,7 @@ impl<R: 'static> Task<R> {
     pub fn add_done_callback(&self, callback: impl FnOnce(&Self) + 'static) -> CallbackKey {
         let cell = self.cell.clone();
         let call = move || callback(&Self::of(cell));
-        CallbackKey(self.cell.base().watch(Entry::Call(Box::new(call))))
+        CallbackKey(self.cell.base().watch(Callback::new(call)))
     }
 
     /// Forgets a callback. Returns whether it was still to be called.

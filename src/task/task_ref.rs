@@ -9,9 +9,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::task::cancel::{Cancel, Todo, cancel};
+use crate::task::cancel::{Cancel, Ticket, Todo, cancel};
 use crate::task::entry::{AnyTask, Header, Phase};
 use crate::task::scheduler::Scheduler;
+use crate::task::turn::running_task;
 use crate::task::waiter::awaits;
 
 /// A task, whatever it returns: to cancel it, or to wait until it is done. A clone refers to the same task.
@@ -22,7 +23,7 @@ pub struct TaskRef(pub(crate) Rc<dyn AnyTask>);
 
 /// The task that the caller runs in, as `asyncio.current_task`. `None` outside of tasks, also in callbacks.
 pub fn current() -> Option<TaskRef> {
-    Scheduler::running_task().map(TaskRef)
+    running_task().map(TaskRef)
 }
 
 /// The tasks of the loop that runs on this thread which have not ended, in the order in which they were spawned.
@@ -116,7 +117,7 @@ impl Future for Done {
         if let Some(key) = self.key.take() {
             self.task.unwatch(key);
         }
-        let entry = awaits(Rc::new(Look(self.task.clone())), context);
+        let entry = awaits(Rc::new(Look(self.task.clone())), 0, context);
         self.key = Some(self.task.watch(entry));
         Poll::Pending
     }
@@ -126,7 +127,7 @@ impl Future for Done {
 struct Look(Rc<dyn AnyTask>);
 
 impl Cancel for Look {
-    fn request(self: Rc<Self>, _: &mut Todo) -> bool {
+    fn request(self: Rc<Self>, _: Ticket, _: &mut Todo) -> bool {
         false
     }
 
@@ -167,9 +168,9 @@ impl fmt::Debug for TaskRef {
         };
         let (name, place) = (header.name(), header.place);
         write!(f, "<Task {phase} name='{name}' spawned at {place}")?;
-        for target in header.waits_for() {
+        for awaited in header.waits_for() {
             f.write_str(" waits for ")?;
-            target.describe(f)?;
+            awaited.target.describe(f)?;
         }
         f.write_str(">")
     }

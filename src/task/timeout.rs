@@ -16,10 +16,11 @@ use crate::cancelled::Cancelled;
 use crate::exception::Exception;
 use crate::interrupt::{Interrupt, Waits, poll_interruptibly, with_interrupt};
 use crate::task::cancel::cancel;
-use crate::task::entry::{AnyTask, Entry, Observe};
+use crate::task::entry::{AnyTask, Observation, Observe};
 use crate::task::error::TimedOut;
 use crate::task::scheduler::Scheduler;
 use crate::task::timers::TimerKey;
+use crate::task::turn::running_task;
 
 /// Runs a closure or a future with a time limit: `asyncio.timeout`.
 ///
@@ -246,7 +247,7 @@ impl Timeout {
             self.0.state.get() == State::New,
             "a timeout can be used only once"
         );
-        let Some(task) = Scheduler::running_task() else {
+        let Some(task) = running_task() else {
             return false;
         };
         self.0.cancels_before.set(task.header().cancels.get());
@@ -270,7 +271,7 @@ impl Timeout {
         self.0.when.set(Some(When::At(when)));
         let round = self.0.round.get().wrapping_add(1);
         self.0.round.set(round);
-        let entry = Entry::Observe(self.0.clone(), round);
+        let entry = Observation::of(&self.0, round);
         if when <= now {
             scheduler.push(entry);
         } else {

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::task::awaitable::{Awaitable, target_of};
-use crate::task::entry::{Entry, Observe, Phase, Target};
+use crate::task::entry::{Observation, Observe, Phase, Target};
 use crate::task::scheduler::Scheduler;
 use crate::task::timers::TimerKey;
 use crate::task::waiter::Waiter;
@@ -101,7 +101,7 @@ impl Observe for Watch {
                 }
             };
         if is_over {
-            self.waiter.wake();
+            self.waiter.go_on();
         }
     }
 }
@@ -135,10 +135,10 @@ impl<A: Awaitable> Wait<A> {
         let timer = self.timeout.and_then(|timeout| {
             let scheduler = Scheduler::running()?;
             let when = scheduler.now().saturating_add(timeout);
-            let timer = scheduler.add_timer(when, Entry::Observe(watch.waiter.clone(), 0));
+            let timer = scheduler.add_timer(when, watch.waiter.clone());
             Some((scheduler, timer))
         });
-        let tell = |which| Entry::Observe(watch.clone(), which);
+        let tell = |which| Observation::of(&watch, which);
         let keys = (watch.targets.iter().zip(0..))
             .map(|(target, which)| target.watch(tell(which)))
             .collect();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::exception::Exception;
 use crate::task::awaitable::{Joinable, Part};
 use crate::task::cancel::cancel;
-use crate::task::entry::{Entry, Phase};
+use crate::task::entry::Phase;
 use crate::task::error::TimedOut;
 use crate::task::join::Join;
 use crate::task::timeout::{Timeout, WithTimeout};
@@ -90,7 +90,7 @@ impl<T: 'static> AtOnce<T> {
             None if target.phase() != Phase::Pending => return Poll::Ready(self.part.fetch()),
             None => {
                 let waiter = Waiter::new("the end of a task");
-                let key = target.watch(Entry::Observe(waiter.clone(), 0));
+                let key = target.watch(waiter.clone());
                 cancel(target.as_cancel());
                 self.waiter.insert((waiter, key))
             }

@@ -5,12 +5,12 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::interrupt::{Interrupt, Waits, poll_interruptibly, with_interrupt};
+use crate::task::cancel::Ticket;
 use crate::task::sync::lock::{Lock, LockAcquire, LockGuard};
-use crate::task::waiter::{Waiter, Waiting};
+use crate::task::waiter::Waiting;
 use crate::task::waiters::Waiters;
 
 /// Tasks that hold a lock and wait for each other to change something: `asyncio.Condition`. A clone is the same condition.
@@ -38,23 +38,23 @@ use crate::task::waiters::Waiters;
 ///     Ok(())
 /// }).unwrap();
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Condition {
     lock: Lock,
-    waiters: Rc<Waiters>,
+    waiters: Waiters,
 }
 
 impl Condition {
     /// Makes one with a lock of its own.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_lock(&Lock::new())
     }
 
     /// Makes one that shares a lock with others.
     pub fn with_lock(lock: &Lock) -> Self {
         Self {
             lock: lock.clone(),
-            waiters: Rc::default(),
+            waiters: Waiters::new("a condition"),
         }
     }
 
@@ -130,6 +130,12 @@ impl Condition {
     }
 }
 
+impl Default for Condition {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Condition")
@@ -151,7 +157,7 @@ pub struct ConditionWait<'a> {
 
 enum State {
     New,
-    Waits(Rc<Waiter>),
+    Waits(Option<Ticket>),
     /// Has been notified or cancelled, and takes the lock again in any case.
     Returns(LockAcquire),
     Over,
@@ -166,17 +172,19 @@ impl Future for ConditionWait<'_> {
             match &mut this.state {
                 State::New => {
                     this.guard.give_up();
-                    this.state = State::Waits(this.condition.waiters.push("a condition"));
+                    this.state = State::Waits(None);
                 }
-                State::Waits(waiter) => {
-                    let waits = &mut this.waits;
-                    let Poll::Ready(woken) = poll_interruptibly(waits, || waiter.poll(context))
-                    else {
+                State::Waits(ticket) => {
+                    let (waits, waiters) = (&mut this.waits, &this.condition.waiters);
+                    let woken = poll_interruptibly(waits, || waiters.poll(ticket, context));
+                    let Poll::Ready(woken) = woken else {
                         return Poll::Pending;
                     };
                     this.is_cancelled = woken.is_err();
-                    if waiter.state() != Waiting::Woken {
-                        this.condition.waiters.leave(waiter);
+                    if let Some(ticket) = *ticket {
+                        if waiters.state(ticket) != Waiting::Woken {
+                            waiters.leave(ticket);
+                        }
                     }
                     this.waits = Waits::Not;
                     this.state = State::Returns(this.condition.acquire());
@@ -212,12 +220,12 @@ impl Future for ConditionWait<'_> {
 impl Drop for ConditionWait<'_> {
     fn drop(&mut self) {
         match &self.state {
-            State::Waits(waiter) if waiter.state() == Waiting::Woken => {
-                self.condition.notify_unchecked(1);
-            }
-            State::Waits(waiter) => self.condition.waiters.leave(waiter),
+            State::Waits(Some(ticket)) => match self.condition.waiters.state(*ticket) {
+                Waiting::Woken => self.condition.notify_unchecked(1),
+                _ => self.condition.waiters.leave(*ticket),
+            },
             State::Returns(_) => self.condition.notify_unchecked(1),
-            State::New | State::Over => {}
+            State::New | State::Waits(None) | State::Over => {}
         }
     }
 }

@@ -9,16 +9,16 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::task::waiter::{Waiter, Waiting};
+use crate::task::cancel::Ticket;
+use crate::task::waiter::Waiting;
 use crate::task::waiters::Waiters;
 
 /// A flag that tasks can wait for: `asyncio.Event`. A clone is the same event.
 ///
 /// Who is woken by [`set`](Self::set) stays so, even if the event is [cleared](Self::clear) before they have their turn.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Event(Rc<State>);
 
-#[derive(Default)]
 struct State {
     is_set: Cell<bool>,
     waiters: Waiters,
@@ -27,13 +27,14 @@ struct State {
 impl Event {
     /// Makes one that is not set.
     pub fn new() -> Self {
-        Self::default()
+        let (is_set, waiters) = (Cell::new(false), Waiters::new("an event"));
+        Self(Rc::new(State { is_set, waiters }))
     }
 
     /// Waits until the event is set. If it is, does not wait at all.
     pub fn wait(&self) -> EventWait {
-        let (event, waiter) = (self.clone(), None);
-        EventWait { event, waiter }
+        let (event, ticket) = (self.clone(), None);
+        EventWait { event, ticket }
     }
 
     /// Sets it, and wakes all who wait.
@@ -54,6 +55,12 @@ impl Event {
     }
 }
 
+impl Default for Event {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
@@ -67,28 +74,26 @@ impl fmt::Debug for Event {
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct EventWait {
     event: Event,
-    waiter: Option<Rc<Waiter>>,
+    ticket: Option<Ticket>,
 }
 
 impl Future for EventWait {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Self { event, waiter } = &mut *self;
-        let waits = match waiter {
-            Some(waiter) => waiter,
-            None if event.is_set() => return Poll::Ready(()),
-            None => waiter.insert(event.0.waiters.push("an event")),
-        };
-        waits.poll(context)
+        let Self { event, ticket } = &mut *self;
+        if ticket.is_none() && event.is_set() {
+            return Poll::Ready(());
+        }
+        event.0.waiters.poll(ticket, context)
     }
 }
 
 impl Drop for EventWait {
     fn drop(&mut self) {
-        if let Some(waiter) = &self.waiter {
-            if waiter.state() != Waiting::Woken {
-                self.event.0.waiters.leave(waiter);
+        if let Some(ticket) = self.ticket {
+            if self.event.0.waiters.state(ticket) != Waiting::Woken {
+                self.event.0.waiters.leave(ticket);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::task::waiter::Waiter;
+use crate::task::cancel::Ticket;
 use crate::task::waiters::Waiters;
 
 /// A lock that one task holds at a time, also while it waits: `asyncio.Lock`.
@@ -33,10 +33,9 @@ use crate::task::waiters::Waiters;
 ///     await_(gather(tasks))?
 /// }).unwrap();
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Lock(Rc<State>);
 
-#[derive(Default)]
 struct State {
     is_locked: Cell<bool>,
     waiters: Waiters,
@@ -45,13 +44,14 @@ struct State {
 impl Lock {
     /// Makes one that nobody holds.
     pub fn new() -> Self {
-        Self::default()
+        let (is_locked, waiters) = (Cell::new(false), Waiters::new("a lock"));
+        Self(Rc::new(State { is_locked, waiters }))
     }
 
     /// Waits until the lock is free, and takes it.
     pub fn acquire(&self) -> LockAcquire {
-        let (lock, waiter) = (self.clone(), None);
-        LockAcquire { lock, waiter }
+        let (lock, ticket) = (self.clone(), None);
+        LockAcquire { lock, ticket }
     }
 
     /// Takes the lock if it is free, and nobody waits for it.
@@ -73,17 +73,17 @@ impl Lock {
 
     fn release(&self) {
         self.0.is_locked.set(false);
-        self.wake_first();
-    }
-
-    fn wake_first(&self) {
-        if let Some(first) = self.0.waiters.first() {
-            first.wake();
-        }
+        self.0.waiters.wake_first();
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Default for Lock {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -137,37 +137,36 @@ impl fmt::Debug for LockGuard {
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct LockAcquire {
     lock: Lock,
-    waiter: Option<Rc<Waiter>>,
+    ticket: Option<Ticket>,
 }
 
 impl Future for LockAcquire {
     type Output = LockGuard;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<LockGuard> {
-        let Self { lock, waiter } = &mut *self;
-        let waits = match waiter {
-            Some(waiter) => waiter,
-            None => match lock.try_acquire() {
-                Some(guard) => return Poll::Ready(guard),
-                None => waiter.insert(lock.0.waiters.push("a lock")),
-            },
-        };
-        if waits.poll(context).is_pending() {
+        let Self { lock, ticket } = &mut *self;
+        if ticket.is_none() {
+            if let Some(guard) = lock.try_acquire() {
+                return Poll::Ready(guard);
+            }
+        }
+        if lock.0.waiters.poll(ticket, context).is_pending() {
             return Poll::Pending;
         }
-        lock.0.waiters.leave(waits);
-        *waiter = None;
+        if let Some(ticket) = ticket.take() {
+            lock.0.waiters.leave(ticket);
+        }
         Poll::Ready(lock.take())
     }
 }
 
 impl Drop for LockAcquire {
     fn drop(&mut self) {
-        if let Some(waiter) = self.waiter.take() {
-            self.lock.0.waiters.leave(&waiter);
+        if let Some(ticket) = self.ticket.take() {
+            self.lock.0.waiters.leave(ticket);
             // Whether it was woken or not: if nobody holds the lock, whoever is first now is to take it.
             if !self.lock.is_locked() {
-                self.lock.wake_first();
+                self.lock.0.waiters.wake_first();
             }
         }
     }

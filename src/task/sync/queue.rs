@@ -12,9 +12,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use crate::task::cancel::Ticket;
 use crate::task::sync::event::{Event, EventWait};
 use crate::task::sync::store::Store;
-use crate::task::waiter::{Waiter, Waiting};
+use crate::task::waiter::Waiting;
 use crate::task::waiters::Waiters;
 
 /// The items of a queue, and who waits for them or for room.
@@ -38,8 +39,8 @@ impl<T, S: Store<T>> State<T, S> {
         Rc::new(Self {
             store: RefCell::default(),
             max_size,
-            getters: Waiters::default(),
-            putters: Waiters::default(),
+            getters: Waiters::new("an item of a queue"),
+            putters: Waiters::new("room in a queue"),
             unfinished: Cell::new(0),
             finished,
             is_shut_down: Cell::new(false),
@@ -188,7 +189,7 @@ macro_rules! queues {
             where
                 T: 'static,
             {
-                Get(Turn { queue: self.0.clone(), waiter: None })
+                Get(Turn { queue: self.0.clone(), ticket: None })
             }
 
             /// Waits until there is room, and adds an item.
@@ -196,7 +197,7 @@ macro_rules! queues {
             where
                 T: 'static,
             {
-                Put { turn: Turn { queue: self.0.clone(), waiter: None }, item: Some(item) }
+                Put { turn: Turn { queue: self.0.clone(), ticket: None }, item: Some(item) }
             }
 
             /// Takes an item. Never waits.
@@ -329,33 +330,28 @@ queues! {
 /// Somebody's turn to get or put an item.
 struct Turn<T> {
     queue: Rc<dyn Room<T>>,
-    waiter: Option<Rc<Waiter>>,
+    ticket: Option<Ticket>,
 }
 
-impl<T> Turn<T> {
-    /// Waits until it is woken, if it has begun to wait. What it was woken for may be gone by then.
-    #[inline]
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(waiter) = &self.waiter {
-            if waiter.poll(context).is_pending() {
-                return Poll::Pending;
-            }
-            if let Some(waiter) = self.waiter.take() {
-                waiter.recycle();
-            }
+/// Whether whoever waits in line goes on. What they were woken for may be gone by then.
+#[inline]
+fn may_try(ticket: &mut Option<Ticket>, line: &Waiters, context: &mut Context<'_>) -> bool {
+    if ticket.is_some() {
+        if line.poll(ticket, context).is_pending() {
+            return false;
         }
-        Poll::Ready(())
+        *ticket = None;
     }
+    true
+}
 
-    /// Waits no more. `is_in_vain`: there is nothing that somebody else could be woken for.
-    #[cold]
-    fn give_up(waiter: Rc<Waiter>, waiters: &Waiters, is_in_vain: bool) {
-        if waiter.state() != Waiting::Woken {
-            waiters.leave(&waiter);
-        } else if !is_in_vain {
-            waiters.wake_next();
-        }
-        waiter.recycle();
+/// Waits no more. `is_in_vain`: there is nothing that somebody else could be woken for.
+#[cold]
+fn give_up(ticket: Ticket, line: &Waiters, is_in_vain: bool) {
+    if line.state(ticket) != Waiting::Woken {
+        line.leave(ticket);
+    } else if !is_in_vain {
+        line.wake_next();
     }
 }
 
@@ -367,26 +363,27 @@ impl<T: 'static> Future for Get<T> {
     type Output = Result<T, QueueShutDown>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let turn = &mut self.0;
-        while turn.poll(context).is_ready() {
-            match turn.queue.get_nowait() {
-                Ok(item) => return Poll::Ready(Ok(item)),
-                Err(GetError::ShutDown) => return Poll::Ready(Err(QueueShutDown(()))),
-                Err(GetError::Empty) => {
-                    turn.waiter = Some(turn.queue.getters().push("an item of a queue"));
-                }
+        let Turn { queue, ticket } = &mut self.0;
+        if !may_try(ticket, queue.getters(), context) {
+            return Poll::Pending;
+        }
+        match queue.get_nowait() {
+            Ok(item) => Poll::Ready(Ok(item)),
+            Err(GetError::ShutDown) => Poll::Ready(Err(QueueShutDown(()))),
+            Err(GetError::Empty) => {
+                *ticket = Some(queue.getters().queue(context));
+                Poll::Pending
             }
         }
-        Poll::Pending
     }
 }
 
 impl<T: 'static> Drop for Get<T> {
     #[inline]
     fn drop(&mut self) {
-        let Turn { queue, waiter } = &mut self.0;
-        if let Some(waiter) = waiter.take() {
-            Turn::<T>::give_up(waiter, queue.getters(), queue.is_empty());
+        let Turn { queue, ticket } = &self.0;
+        if let Some(ticket) = *ticket {
+            give_up(ticket, queue.getters(), queue.is_empty());
         }
     }
 }
@@ -421,25 +418,27 @@ impl<T: 'static> Future for Put<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { turn, item } = &mut *self;
-        while turn.poll(context).is_ready() {
-            match turn.queue.try_put(item) {
-                Ok(()) => return Poll::Ready(Ok(())),
-                Err(Refused::ShutDown) => return Poll::Ready(Err(QueueShutDown(()))),
-                Err(Refused::Full) => {
-                    turn.waiter = Some(turn.queue.putters().push("room in a queue"));
-                }
+        let Turn { queue, ticket } = turn;
+        if !may_try(ticket, queue.putters(), context) {
+            return Poll::Pending;
+        }
+        match queue.try_put(item) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(Refused::ShutDown) => Poll::Ready(Err(QueueShutDown(()))),
+            Err(Refused::Full) => {
+                *ticket = Some(queue.putters().queue(context));
+                Poll::Pending
             }
         }
-        Poll::Pending
     }
 }
 
 impl<T: 'static> Drop for Put<T> {
     #[inline]
     fn drop(&mut self) {
-        let Turn { queue, waiter } = &mut self.turn;
-        if let Some(waiter) = waiter.take() {
-            Turn::<T>::give_up(waiter, queue.putters(), queue.is_full());
+        let Turn { queue, ticket } = &self.turn;
+        if let Some(ticket) = *ticket {
+            give_up(ticket, queue.putters(), queue.is_full());
         }
     }
 }

@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::task::waiter::{Waiter, Waiting};
+use crate::task::cancel::Ticket;
+use crate::task::waiter::Waiting;
 use crate::task::waiters::Waiters;
 
 /// Lets so many tasks at a time do something: `asyncio.Semaphore`. A clone is the same semaphore.
@@ -55,15 +56,15 @@ impl Semaphore {
     pub fn new(permits: usize) -> Self {
         Self(Rc::new(State {
             permits: Cell::new(permits),
-            waiters: Waiters::default(),
+            waiters: Waiters::new("a semaphore"),
             woken: Cell::new(0),
         }))
     }
 
     /// Waits for a permit, and takes it.
     pub fn acquire(&self) -> SemaphoreAcquire {
-        let (semaphore, waiter) = (self.clone(), None);
-        SemaphoreAcquire { semaphore, waiter }
+        let (semaphore, ticket) = (self.clone(), None);
+        SemaphoreAcquire { semaphore, ticket }
     }
 
     /// Takes a permit if there is one for which nobody waits.
@@ -157,25 +158,23 @@ impl fmt::Debug for Permit {
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct SemaphoreAcquire {
     semaphore: Semaphore,
-    waiter: Option<Rc<Waiter>>,
+    ticket: Option<Ticket>,
 }
 
 impl Future for SemaphoreAcquire {
     type Output = Permit;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
-        let Self { semaphore, waiter } = &mut *self;
-        let waits = match waiter {
-            Some(waiter) => waiter,
-            None => match semaphore.try_acquire() {
-                Some(permit) => return Poll::Ready(permit),
-                None => waiter.insert(semaphore.0.waiters.push("a semaphore")),
-            },
-        };
-        if waits.poll(context).is_pending() {
+        let Self { semaphore, ticket } = &mut *self;
+        if ticket.is_none() {
+            if let Some(permit) = semaphore.try_acquire() {
+                return Poll::Ready(permit);
+            }
+        }
+        if semaphore.0.waiters.poll(ticket, context).is_pending() {
             return Poll::Pending;
         }
-        *waiter = None;
+        *ticket = None;
         let woken = &semaphore.0.woken;
         woken.set(woken.get() - 1);
         semaphore.goes_on();
@@ -185,7 +184,7 @@ impl Future for SemaphoreAcquire {
 
 impl Drop for SemaphoreAcquire {
     fn drop(&mut self) {
-        let Some(waiter) = self.waiter.take() else {
+        let Some(ticket) = self.ticket.take() else {
             return;
         };
         let State {
@@ -193,11 +192,11 @@ impl Drop for SemaphoreAcquire {
             waiters,
             woken,
         } = &*self.semaphore.0;
-        if waiter.state() == Waiting::Woken {
+        if waiters.state(ticket) == Waiting::Woken {
             woken.set(woken.get() - 1);
             permits.set(permits.get() + 1);
         } else {
-            waiters.leave(&waiter);
+            waiters.leave(ticket);
         }
         self.semaphore.goes_on();
     }
