@@ -35,8 +35,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use yieldfrom::task::{
     AwaitsItself, Event, ExceptionGroup, Future, GetError, Lock, Loop, LoopBuilder, Promise,
-    PutError, Queue, Semaphore, Task, TimedOut, as_completed, call_later, call_soon, current,
-    gather, shield, sleep, task_group, time, timeout, wait, wait_for,
+    PutError, Queue, Semaphore, Task, TaskRef, TimedOut, as_completed, call_later, call_soon,
+    current, gather, shield, sleep, task_group, time, timeout, wait, wait_for,
 };
 use yieldfrom::{Exception, await_};
 
@@ -693,6 +693,8 @@ impl Run {
             world: world.clone(),
             several: several.to_vec(),
             returns_exceptions,
+            waits: current(),
+            cancels_before: current().map_or(0, |waits| waits.cancelling()),
             finished: Cell::new(0),
             is_done: Cell::new(false),
             argument: RefCell::new(Argument::None),
@@ -771,6 +773,9 @@ struct GatherWatch {
     world: Rc<World>,
     several: Vec<usize>,
     returns_exceptions: bool,
+    /// Who waits, and how often it had been cancelled before.
+    waits: Option<TaskRef>,
+    cancels_before: u32,
     finished: Cell<usize>,
     is_done: Cell<bool>,
     argument: RefCell<Argument>,
@@ -782,11 +787,16 @@ impl GatherWatch {
         if self.is_done.get() {
             return;
         }
+        let is_cancelled = |waits: &TaskRef| waits.cancelling() > self.cancels_before;
         if !self.returns_exceptions && task.is_cancelled() {
             *self.argument.borrow_mut() = self.world.argument(j);
             self.is_done.set(true);
         } else if self.finished.get() == self.several.len() {
             self.is_done.set(true);
+            if self.waits.as_ref().is_some_and(is_cancelled) {
+                let last = self.several.last().expect("there are some");
+                *self.argument.borrow_mut() = self.world.argument_if_cancelled(*last);
+            }
         }
     }
 
@@ -796,10 +806,6 @@ impl GatherWatch {
 
     /// Whoever waits is cancelled.
     fn cancelled(&self) -> Raised {
-        if self.returns_exceptions && self.finished.get() == self.several.len() {
-            let last = self.several.last().expect("there are some");
-            return Raised::cancelled(self.world.argument_if_cancelled(*last));
-        }
         Raised::cancelled(self.argument())
     }
 }
