@@ -72,11 +72,11 @@ fn serve(listener: &TcpListener, served: &Rc<Cell<usize>>) -> Result<(), Excepti
     loop {
         let (stream, _) = listener.accept()?;
         let served = served.clone();
-        drop(spawn(move || {
+        spawn(move || {
             upper(&stream)?;
             served.set(served.get() + 1);
             Ok(())
-        }));
+        });
     }
 }
 

@@ -68,12 +68,12 @@ fn ask(mut stream: impl Read + Write) -> io::Result<()> {
 fn answer(listener: &TcpListener, delay: Duration) -> Result<(), Exception> {
     loop {
         let (mut stream, _) = listener.accept()?;
-        drop(spawn(move || {
+        spawn(move || {
             stream.read_exact(&mut [0])?;
             await_(sleep(delay))?;
             stream.write_all(b"!")?;
             Ok(())
-        }));
+        });
     }
 }
 
@@ -284,11 +284,11 @@ fn compare(is_quick: bool) -> Result<(), Exception> {
     };
     let server = LoopThread::start("server")?;
     let (tell, hear) = channel();
-    drop(server.spawn(move || {
+    server.spawn(move || {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         tell.send(listener.local_addr()?)?;
         answer(&listener, delay)
-    }));
+    });
     let address = hear.recv()?;
 
     let begin = Instant::now();

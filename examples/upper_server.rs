@@ -61,14 +61,16 @@ fn upper(stream: &TcpStream) -> io::Result<()> {
 fn serve(listener: &TcpListener) -> Result<(), Exception> {
     for stream in listener.incoming() {
         match stream {
-            Ok(stream) => drop(spawn(move || {
-                if let Err(error) = upper(&stream) {
-                    if !yieldfrom::Cancelled::is_behind(&error) {
-                        eprintln!("upper_server: {error}"); // one client's trouble is not the others'
+            Ok(stream) => {
+                spawn(move || {
+                    if let Err(error) = upper(&stream) {
+                        if !yieldfrom::Cancelled::is_behind(&error) {
+                            eprintln!("upper_server: {error}"); // one client's trouble is not the others'
+                        }
                     }
-                }
-                Ok(())
-            })),
+                    Ok(())
+                });
+            }
             Err(error) if yieldfrom::Cancelled::is_behind(&error) => return Err(error.into()),
             Err(error) => eprintln!("upper_server: {error}"),
         }

@@ -361,7 +361,7 @@ fn run_cancels_the_tasks_that_are_left_and_waits_for_them() {
     let done = run({
         let log = log.clone();
         move || {
-            drop(spawn({
+            spawn({
                 let log = log.clone();
                 move || {
                     let slept = pause(60);
@@ -370,14 +370,14 @@ fn run_cancels_the_tasks_that_are_left_and_waits_for_them() {
                     log.push("cleaned");
                     Ok(slept?)
                 }
-            }));
-            drop(spawn(async move {
+            });
+            spawn(async move {
                 let slept = catch_cancel(sleep(secs(60))).await;
                 log.push(if slept.is_err() { "xfuture" } else { "future" });
                 sleep(secs(1)).await;
                 log.push("cleaned");
                 Ok(slept?)
-            }));
+            });
             pause(0)?;
             Ok("done")
         }
@@ -817,10 +817,10 @@ fn spawn_only_schedules_and_tasks_begin_in_order() {
         let log = Log::default();
         for name in ["a", "b"] {
             let log = log.clone();
-            drop(spawn(move || {
+            spawn(move || {
                 log.push(name);
                 Ok(())
-            }));
+            });
         }
         log.push("main");
         pause(0)?;
@@ -2170,8 +2170,8 @@ fn the_end_of_a_group_waits_for_all_its_tasks() {
     run(|| {
         let log = Log::default();
         task_group(|group| {
-            drop(group.spawn(job(&log, "a", 2)));
-            drop(group.spawn(job(&log, "b", 1)));
+            group.spawn(job(&log, "a", 2));
+            group.spawn(job(&log, "b", 1));
             Ok(())
         })?;
         log.assert(&["b", "a"]);
@@ -2186,8 +2186,8 @@ fn a_task_that_fails_has_its_siblings_and_the_body_of_the_group_cancelled() {
     run(|| {
         let log = Log::default();
         let failed = task_group(|group| {
-            drop(group.spawn(job(&log, "a", 5)));
-            drop(group.spawn(failing(&log, "b", 1, "b")));
+            group.spawn(job(&log, "a", 5));
+            group.spawn(failing(&log, "b", 1, "b"));
             job(&log, "body", 9)()
         });
         let error = failed.unwrap_err().downcast::<ExceptionGroup>().unwrap();
@@ -2204,7 +2204,7 @@ fn an_error_of_the_body_cancels_the_tasks_and_is_in_the_group() {
     run(|| {
         let log = Log::default();
         let failed = task_group(|group| {
-            drop(group.spawn(job(&log, "a", 5)));
+            group.spawn(job(&log, "a", 5));
             pause(0)?;
             Err::<(), _>(KeyError("k").into())
         });
@@ -2240,7 +2240,7 @@ fn to_cancel_who_waits_for_a_group_cancels_its_tasks() {
             let log = log.clone();
             move || {
                 task_group(|group| {
-                    drop(group.spawn(job(&log, "a", 5)));
+                    group.spawn(job(&log, "a", 5));
                     Ok(())
                 })
             }
@@ -2315,11 +2315,11 @@ fn run_waits_for_functions_on_other_threads() {
     run(move || {
         let (go, told) = mpsc::channel();
         let this_loop = loop_handle();
-        drop(spawn(move || {
+        spawn(move || {
             let ended = await_(pending::<()>());
             go.send(())?;
             Ok(ended?)
-        }));
+        });
         drop(unblock(move || {
             told.recv()?;
             let late = this_loop.spawn(|| Ok("late"));
@@ -2675,10 +2675,10 @@ fn asynchronous_generators_are_closed_with_the_tasks_that_hold_them() {
             assert_eq!(items.next(), Some(Ok(0)));
             *kept.borrow_mut() = Some(items);
             let mut items = await_each(agen(&log));
-            drop(spawn(move || {
+            spawn(move || {
                 assert_eq!(items.next(), Some(Ok(0)));
                 Ok(await_(pending::<()>())?)
-            }));
+            });
             Ok(pause(0)?)
         }
     });

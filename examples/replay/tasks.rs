@@ -510,7 +510,7 @@ impl Run {
                         let (body, world) = (world.kids[*c].clone(), world.clone());
                         let number = world.born_kids.get();
                         world.born_kids.set(number + 1);
-                        drop(group.spawn(move || run_body(world, format!("k{number}"), body).0));
+                        group.spawn(move || run_body(world, format!("k{number}"), body).0);
                     }
                     run()
                 })

@@ -56,12 +56,13 @@ impl Error for InvalidState {}
 /// A time limit has passed, as Python's `TimeoutError`.
 ///
 /// As an [`io::Error`] its kind is [`TimedOut`](io::ErrorKind::TimedOut).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct TimedOut(());
 
 impl TimedOut {
-    pub(crate) fn new() -> Self {
-        Self(())
+    /// Makes one, for timeouts of one's own.
+    pub fn new() -> Self {
+        Self::default()
     }
 }
 
@@ -190,11 +191,12 @@ impl Error for LoopError {}
 
 /// The errors of several tasks of a [`TaskGroup`](crate::task::TaskGroup), as Python's `ExceptionGroup`.
 ///
-/// Shows how many there are, and the first.
+/// Shows all of them, one after the other.
 pub struct ExceptionGroup(Vec<Exception>);
 
 impl ExceptionGroup {
-    pub(crate) fn new(errors: Vec<Exception>) -> Self {
+    /// Makes one of these errors.
+    pub fn new(errors: Vec<Exception>) -> Self {
         Self(errors)
     }
 
@@ -220,7 +222,10 @@ impl fmt::Display for ExceptionGroup {
         match &self.0[..] {
             [] => f.write_str("no errors"),
             [only] => only.fmt(f),
-            [first, rest @ ..] => write!(f, "{first} (and {} more)", rest.len()),
+            [first, rest @ ..] => {
+                write!(f, "{} errors: {first}", self.0.len())?;
+                rest.iter().try_for_each(|error| write!(f, "; {error}"))
+            }
         }
     }
 }

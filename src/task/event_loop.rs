@@ -35,7 +35,8 @@ use crate::unraisable::Unraisable;
 /// | [`stop`](Self::stop) | stops the next run after one iteration | stops after this iteration | nothing |
 /// | [`close`](Self::close), drop | closes | `CannotCloseRunning` | nothing |
 ///
-/// One loop runs on a thread at a time (`AnotherIsRunning`).
+/// One loop runs on a thread at a time (`AnotherIsRunning`). A task that holds its own loop, in an `Rc`, keeps it from being closed
+/// by a drop; what it needs mostly is a [`LoopHandle`].
 ///
 /// ```
 /// use yieldfrom::{Exception, task::{Loop, LoopError}};
@@ -316,6 +317,8 @@ impl LoopBuilder {
     /// It does not jump while a function runs on [another thread](crate::task::unblock()). While tasks wait for something else
     /// that is not the loop's (input and output, a timer of async-io, a channel from another thread), it waits for that in
     /// real time first, for so long as its [patience](Self::patience).
+    ///
+    /// A function on another thread that itself waits for a task of the loop to sleep would therefore wait for ever.
     pub fn virtual_clock(mut self) -> Self {
         self.options.is_virtual = true;
         self.options.patience = PATIENCE;

@@ -45,6 +45,8 @@
 //! | `loop.run_in_executor(None, f)`, `asyncio.to_thread(f)` | [`unblock`]`(f)` |
 //! | `asyncio.Lock`, `Event`, `Condition`, `Semaphore`, `BoundedSemaphore`, `Barrier` | [`Lock`], [`Event`], [`Condition`], [`Semaphore`], [`BoundedSemaphore`], [`Barrier`] |
 //! | `asyncio.Queue`, `LifoQueue`, `PriorityQueue` | [`Queue`], [`LifoQueue`], [`PriorityQueue`] |
+//! | `asyncio.open_connection`, `start_server`, `create_subprocess_exec` | [`io::TcpStream`](crate::io::TcpStream), [`io::TcpListener`](crate::io::TcpListener), [`io::Child`](crate::io::Child) |
+//! | `async for`, `async def` with `yield` | [`await_each`](crate::await_each), [`stream`](crate::stream()) |
 //! | `asyncio.current_task()`, `all_tasks()` | [`current`]`()`, [`all_tasks`]`()` |
 //! | `loop.call_soon`, `call_later`, `call_at`, `time` | [`call_soon`], [`call_later`], [`call_at`], [`time`] |
 //! | `asyncio.new_event_loop()`, `run_until_complete`, `close` | [`Loop`] |
@@ -64,6 +66,10 @@
 //! - [`wait`] for no tasks at all waits for nothing. (CPython: `ValueError`.)
 //! - An [`AsCompleted`] that is dropped forgets its timeout and its tasks. (CPython keeps both until the time has passed.)
 //! - A `CancelledError` carries no message.
+//! - [`as_completed`] gives back the tasks themselves, as `async for` over it does since 3.13.
+//! - Tasks can await futures of another loop of the same thread. (CPython: `RuntimeError`.)
+//! - There are no eager tasks; no context variables: a closure has what it captures; and of signals, the loop knows Ctrl-C and Ctrl-\
+//!   only.
 //! - A task whose body is a *future* cannot catch its cancellation but with [`catch_cancel`]: it is dropped where it waits.
 //!
 //! # Panics and errors that nobody sees

@@ -22,7 +22,6 @@ use crate::unraisable::{Reason, report};
 ///
 /// It is a future for any executor. [`await_`](crate::await_()) waits for it everywhere: it suspends a fiber, or blocks a thread. If
 /// it is dropped, the task goes on; an error that nobody asks for is reported.
-#[must_use = "a task whose handle is dropped goes on, but its error is only reported; await it, or say `drop(..)`"]
 pub struct RemoteTask<R> {
     slot: Arc<Slot<R>>,
     outside: Arc<Outside>,

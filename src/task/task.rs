@@ -43,7 +43,6 @@ use crate::task::task_ref::TaskRef;
 ///
 /// A task whose body is a *future* has its waits end so where they are
 /// [`catch_cancel`](crate::task::catch_cancel())s. Elsewhere the future is dropped, as in the rest of asynchronous Rust.
-#[must_use = "a task whose handle is dropped goes on, but its error is only reported; await it, or say `drop(..)`"]
 pub struct Task<R: 'static> {
     pub(crate) cell: Rc<TaskCell<R>>,
     join: Join,

@@ -301,13 +301,13 @@ queues! {
     /// let sum = run(|| {
     ///     let queue = Queue::bounded(2);
     ///     let producer = queue.clone();
-    ///     drop(spawn(move || {
+    ///     spawn(move || {
     ///         for n in 1..=10 {
     ///             await_(producer.put(n))??; // waits while there are two
     ///         }
     ///         producer.shutdown();
     ///         Ok(())
-    ///     }));
+    ///     });
     ///     let mut sum = 0;
     ///     while let Ok(n) = await_(queue.get())? {
     ///         sum += n;
@@ -498,6 +498,9 @@ impl fmt::Display for GetError {
 impl Error for GetError {}
 
 /// Why [`Queue::put_nowait`] does not put an item, which comes back.
+///
+/// `?` makes an [`Exception`](crate::Exception) of it if the item is `Send` and `Sync`; if not,
+/// `.map_err(PutError::without_item)?` does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum PutError<T> {
     /// There is no room: `asyncio.QueueFull`.
@@ -511,6 +514,14 @@ impl<T> PutError<T> {
     pub fn into_item(self) -> T {
         let (Self::Full(item) | Self::ShutDown(item)) = self;
         item
+    }
+
+    /// The same, less the item.
+    pub fn without_item(self) -> PutError<()> {
+        match self {
+            Self::Full(_) => PutError::Full(()),
+            Self::ShutDown(_) => PutError::ShutDown(()),
+        }
     }
 }
 
