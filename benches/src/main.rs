@@ -2,11 +2,14 @@
 
 mod contestant;
 mod count;
+mod end;
 mod measure;
 mod peers;
 mod progress;
+mod repeat;
 mod serve;
 mod table;
+mod target;
 #[allow(dead_code)] // what only servers need
 mod tool;
 mod work;
@@ -57,20 +60,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match start() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("yieldfrom-benches: {error}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// Whoever reads the table has seen enough.
-fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    let error = error.downcast_ref::<io::Error>();
-    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    end::exit_code("yieldfrom-benches", start().map(|()| true))
 }
 
 fn start() -> Result<(), Box<dyn Error>> {

@@ -1,10 +1,10 @@
 //! The table, and what this crate is to reach in it.
 
-use std::fmt;
 use std::io::{self, Write};
 
 use crate::count::Counts;
 use crate::peers::{COROUTINE, GENERATOR, RAW, RAW_DEFAULTS, SMOL, TASK, TASK_FUTURE, TOKIO};
+use crate::target::{Target, number};
 use crate::work::Work;
 
 pub struct Row {
@@ -56,42 +56,8 @@ pub fn write(out: &mut impl Write, rows: &[Row]) -> io::Result<(usize, usize)> {
     Ok((met, all))
 }
 
-/// Three digits or more, with a comma between thousands.
-fn number(number: f64) -> String {
-    match number {
-        0.0 => String::from("0"),
-        ..0.001 => String::from("< 0.001"),
-        ..0.1 => format!("{number:.3}"),
-        ..10.0 => format!("{number:.2}"),
-        ..100.0 => format!("{number:.1}"),
-        ..1e4 => format!("{number:.0}"),
-        ..1e6 => format!("{},{:03}", number as u64 / 1000, number as u64 % 1000),
-        _ => format!("{number:.2e}"),
-    }
-}
-
 fn find<'a>(rows: &'a [Row], work: Work, who: &str) -> Option<&'a Row> {
     rows.iter().find(|row| row.work == work && row.who == who)
-}
-
-struct Target {
-    reached: f64,
-    at_most: f64,
-    unit: &'static str,
-}
-
-impl Target {
-    fn is_met(&self) -> bool {
-        self.reached <= self.at_most
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.is_met() { "met" } else { "MISSED" };
-        let reached = number(self.reached);
-        write!(f, "{reached} ≤ {} {} {verdict}", self.at_most, self.unit)
-    }
 }
 
 fn targets(row: &Row, rows: &[Row]) -> Vec<Target> {

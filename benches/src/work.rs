@@ -3,10 +3,11 @@
 //! Whoever does a work brings only what is special about it, so that loops, clocks and orders are the same for all.
 
 use std::fmt;
-use std::hint::black_box;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+pub use crate::repeat::{repeat, repeat_async, repeat_with};
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,40 +87,6 @@ impl fmt::Display for Work {
 
 /// Does a work so many times and returns how long that took. `None`: it cannot do that.
 pub type Run = fn(Work, u64) -> Option<Duration>;
-
-/// How long `n` steps take.
-#[inline(always)]
-pub fn repeat(n: u64, mut step: impl FnMut() -> u64) -> Duration {
-    let start = Instant::now();
-    let mut sum = 0u64;
-    for _ in 0..n {
-        sum = sum.wrapping_add(step());
-    }
-    black_box(sum);
-    start.elapsed()
-}
-
-/// [`repeat`] for steps that are given a number, counting from 0.
-#[inline(always)]
-pub fn repeat_with(n: u64, mut step: impl FnMut(u64) -> u64) -> Duration {
-    let mut i = 0;
-    repeat(n, || {
-        let answer = step(i);
-        i += 1;
-        answer
-    })
-}
-
-/// [`repeat_with`] for steps that wait.
-pub async fn repeat_async(n: u64, mut step: impl AsyncFnMut(u64) -> u64) -> Duration {
-    let start = Instant::now();
-    let mut sum = 0u64;
-    for i in 0..n {
-        sum = sum.wrapping_add(step(i).await);
-    }
-    black_box(sum);
-    start.elapsed()
-}
 
 /// Takes the only item of `items` and sees their end.
 #[inline(always)]

@@ -4,9 +4,12 @@
 #[allow(dead_code)] // the fresh stacks
 #[path = "../peers/corosensei.rs"]
 mod corosensei;
+#[allow(dead_code)] // what only other peers need
+#[path = "../repeat.rs"]
+mod repeat;
 #[path = "../serve.rs"]
 mod serve;
-#[allow(dead_code)] // what only other peers need
+#[allow(dead_code, unused_imports)] // what only other peers need
 #[path = "../work.rs"]
 mod work;
 

@@ -8,9 +8,14 @@ use futures_lite::future::block_on;
 use crate::work::{Work, repeat_async};
 
 pub fn run(work: Work, n: u64) -> Option<Duration> {
+    block_on(measure(work, n))
+}
+
+/// For whatever runs the executor: it may do more than that.
+pub async fn measure(work: Work, n: u64) -> Option<Duration> {
     match work {
-        Work::Spawn => Some(spawn(n)),
-        Work::PingPong => Some(ping_pong(n)),
+        Work::Spawn => Some(spawn(n).await),
+        Work::PingPong => Some(ping_pong(n).await),
         _ => None,
     }
 }
@@ -20,13 +25,13 @@ pub fn run_tokio_channel(work: Work, n: u64) -> Option<Duration> {
     (work == Work::PingPong).then(|| ping_pong_tokio_channel(n))
 }
 
-fn spawn(n: u64) -> Duration {
+async fn spawn(n: u64) -> Duration {
     let executor = LocalExecutor::new();
     let spawn = async |i| executor.spawn(async move { i }).await;
-    block_on(executor.run(repeat_async(n, spawn)))
+    executor.run(repeat_async(n, spawn)).await
 }
 
-fn ping_pong(n: u64) -> Duration {
+async fn ping_pong(n: u64) -> Duration {
     let (to_pong, pings) = async_channel::bounded(1);
     let (to_ping, pongs) = async_channel::bounded(1);
     let executor = LocalExecutor::new();
@@ -43,7 +48,7 @@ fn ping_pong(n: u64) -> Duration {
         Err(_) => 0,
     });
     let ping = executor.spawn(ping);
-    block_on(executor.run(ping))
+    executor.run(ping).await
 }
 
 fn ping_pong_tokio_channel(n: u64) -> Duration {

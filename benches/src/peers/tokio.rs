@@ -9,9 +9,14 @@ use tokio::task::{LocalSet, spawn_local};
 use crate::work::{Work, repeat_async};
 
 pub fn run(work: Work, n: u64) -> Option<Duration> {
+    run_on(&runtime(), work, n)
+}
+
+/// On a runtime that may do more than run tasks.
+pub fn run_on(runtime: &Runtime, work: Work, n: u64) -> Option<Duration> {
     match work {
-        Work::Spawn => Some(spawn(n)),
-        Work::PingPong => Some(ping_pong(n)),
+        Work::Spawn => Some(spawn(runtime, n)),
+        Work::PingPong => Some(ping_pong(runtime, n)),
         _ => None,
     }
 }
@@ -21,17 +26,17 @@ fn runtime() -> Runtime {
     runtime.expect("without I/O and time nothing can fail")
 }
 
-fn spawn(n: u64) -> Duration {
+fn spawn(runtime: &Runtime, n: u64) -> Duration {
     let spawn = async |i| spawn_local(async move { i }).await.unwrap_or_default();
-    LocalSet::new().block_on(&runtime(), repeat_async(n, spawn))
+    LocalSet::new().block_on(runtime, repeat_async(n, spawn))
 }
 
-fn ping_pong(n: u64) -> Duration {
+fn ping_pong(runtime: &Runtime, n: u64) -> Duration {
     let (ping, pong) = ping_pong_tasks(n);
     let set = LocalSet::new();
     set.spawn_local(pong);
     let ping = set.spawn_local(ping);
-    let spent = set.block_on(&runtime(), ping);
+    let spent = set.block_on(runtime, ping);
     spent.expect("the task neither panics nor is cancelled")
 }
 

@@ -1,12 +1,22 @@
 //! A TCP echo server of one thread: this crate's fibers against its peers, in one run.
 
+#[path = "../../columns.rs"]
+mod columns;
 mod contestant;
 mod count;
 #[path = "../../cpu.rs"]
 mod cpu;
+#[path = "../../end.rs"]
+mod end;
 mod load;
+#[path = "../../machine.rs"]
 mod machine;
 mod measure;
+#[path = "../../median.rs"]
+mod median;
+#[allow(dead_code)] // what only the program `tasks` needs
+#[path = "../../memory.rs"]
+mod memory;
 #[path = "../../progress.rs"]
 mod progress;
 mod serve;
@@ -74,21 +84,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match start() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("echo: {error}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// Whoever reads the table has seen enough.
-fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    let error = error.downcast_ref::<io::Error>();
-    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    end::exit_code("echo", start())
 }
 
 /// Returns whether no server has failed.

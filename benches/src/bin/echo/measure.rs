@@ -11,6 +11,7 @@ use crate::count::Counts;
 use crate::cpu::Cpu;
 use crate::load::{Client, Scenario, Until};
 use crate::machine::as_client;
+use crate::median::median;
 use crate::progress::progress;
 
 #[derive(Clone, Copy)]
@@ -115,13 +116,7 @@ impl Round {
 impl Entry {
     /// The middle of all rounds.
     pub fn median(&self, figure: impl Fn(&Round) -> f64) -> f64 {
-        let mut figures: Vec<f64> = self.rounds.iter().map(figure).collect();
-        figures.sort_unstable_by(f64::total_cmp);
-        let at = |place: usize| figures.get(place).copied().unwrap_or(f64::NAN);
-        f64::midpoint(
-            at(figures.len().saturating_sub(1) / 2),
-            at(figures.len() / 2),
-        )
+        median(self.rounds.iter().map(figure))
     }
 
     pub fn best_rate(&self) -> f64 {

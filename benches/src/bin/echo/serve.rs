@@ -4,7 +4,6 @@
 //! process has taken so far: microseconds in the program, microseconds in the kernel, KiB resident. With the end of
 //! standard input it ends.
 
-use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process;
@@ -12,6 +11,7 @@ use std::thread;
 
 use crate::cpu::Cpu;
 use crate::machine;
+use crate::memory::resident;
 use crate::servers::Serve;
 
 /// Serves on the core of servers until standard input ends.
@@ -50,14 +50,4 @@ fn answer() -> io::Result<()> {
         )?;
     }
     Ok(())
-}
-
-/// In KiB.
-fn resident() -> io::Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|size| size.trim().strip_suffix("kB")?.trim().parse().ok())
-        .ok_or_else(|| io::Error::other("/proc/self/status does not tell VmRSS"))
 }

@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
+use crate::columns::{Columns, figure};
 use crate::load::Scenario;
 use crate::measure::{Entry, Round};
 use crate::servers::{SMOL, TOKIO};
 use crate::target;
 
-/// What is in the columns: of which group, its name, how wide.
-const COLUMNS: [(&str, &str, usize); 17] = [
+const COLUMNS: Columns<17> = Columns([
     ("messages/s", "best", 7),
     ("", "median", 7),
     ("rate ÷", "smol", 5),
@@ -26,13 +26,11 @@ const COLUMNS: [(&str, &str, usize); 17] = [
     ("", "p99", 6),
     ("resident", "MiB", 4),
     ("", "KiB/conn.", 9),
-];
+]);
 
 pub fn write(out: &mut impl Write, scenario: &Scenario, entries: &[Entry]) -> io::Result<()> {
-    let names = line("server", &COLUMNS.map(|(_, name, _)| name.into()));
-    let dashes = COLUMNS.map(|(.., width)| "-".repeat(width));
-    let dashes = line(&"-".repeat(NAME), &dashes);
-    writeln!(out, "\n{scenario}\n{}\n{names}\n{dashes}", groups_line())?;
+    let heading = COLUMNS.heading(NAME, "server");
+    writeln!(out, "\n{scenario}\n{heading}")?;
     for entry in entries {
         match &entry.failure {
             None => writeln!(out, "{}", row(entry, scenario, entries))?,
@@ -92,38 +90,11 @@ fn row(entry: &Entry, scenario: &Scenario, entries: &[Entry]) -> String {
         figure(median(|r| r.resident as f64 / 1024.0), 0),
         figure(Some(grown / connections), 1),
     ];
-    line(entry.who, &cells)
+    COLUMNS.line(NAME, entry.who, &cells)
 }
 
 /// How wide the names of servers are.
 const NAME: usize = 9;
-
-fn line(name: &str, cells: &[String; COLUMNS.len()]) -> String {
-    let mut line = format!("{name:<NAME$}");
-    for (cell, (.., width)) in cells.iter().zip(COLUMNS) {
-        line += &format!("  {cell:>width$}");
-    }
-    line.trim_end().to_owned()
-}
-
-/// The names of groups, each where its first column begins.
-fn groups_line() -> String {
-    let mut line = String::new();
-    let mut start = NAME;
-    for (group, _, width) in COLUMNS {
-        if !group.is_empty() {
-            let missing = start + 2 - line.chars().count();
-            line += &" ".repeat(missing);
-            line += group;
-        }
-        start += 2 + width;
-    }
-    line
-}
-
-fn figure(figure: Option<f64>, digits: usize) -> String {
-    figure.map_or(String::new(), |figure| format!("{figure:.digits$}"))
-}
 
 /// How many times the figure of `other` it is.
 pub fn ratio(

@@ -4,12 +4,16 @@ mod blocks;
 mod contestant;
 #[path = "../../cpu.rs"]
 mod cpu;
+#[path = "../../end.rs"]
+mod end;
 mod loops;
 mod measure;
 mod ours;
 mod programs;
 #[path = "../../progress.rs"]
 mod progress;
+#[path = "../../python.rs"]
+mod python;
 mod search;
 mod sources;
 mod table;
@@ -62,21 +66,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match start() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("pipelines: {error}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// Whoever reads the table has seen enough.
-fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    let error = error.downcast_ref::<io::Error>();
-    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    end::exit_code("pipelines", start())
 }
 
 /// Returns whether everybody has found the same number of lines.

@@ -2,11 +2,12 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::contestant::How::There;
 use crate::contestant::{Contestant, Kind};
+use crate::python::{Python, first_line};
 use crate::search::{Search, Syntax};
 
 /// In two locales, of which the faster one counts.
@@ -60,7 +61,7 @@ pub fn all() -> (Vec<Contestant>, Vec<String>) {
     );
     add(
         "Python 3 (python3)",
-        python().map(|(_, version)| format!("CPython {version}")),
+        python().map(|python| format!("CPython {}", python.version)),
         &[Contestant::new(
             "CPython coroutines",
             Kind::Lines,
@@ -68,15 +69,6 @@ pub fn all() -> (Vec<Contestant>, Vec<String>) {
         )],
     );
     (all, versions)
-}
-
-/// The first line of what a program prints, if there is such a program.
-fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
-    let mut command = Command::new(program);
-    command.args(arguments).stderr(Stdio::null());
-    let output = command.output().ok().filter(|o| o.status.success())?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.lines().next().map(String::from)
 }
 
 /// The example, built in the same profile: it is in a folder beside this program.
@@ -118,8 +110,8 @@ fn rg(options: &[&str], path: &Path, search: &Search) -> Command {
 }
 
 fn cpython(path: &Path, search: &Search) -> Command {
-    let (program, _) = python().expect("it is asked for first");
-    let mut command = Command::new(program);
+    let python = python().expect("it is asked for first");
+    let mut command = Command::new(&python.program);
     command.args(["-c", include_str!("grep.py")]);
     command.arg(match search.syntax {
         Syntax::Literal => "literal",
@@ -130,18 +122,8 @@ fn cpython(path: &Path, search: &Search) -> Command {
     command
 }
 
-/// The interpreter itself and its version. What is on the path may be a script that looks for it.
-fn python() -> Option<(&'static str, &'static str)> {
-    static FOUND: OnceLock<Option<(String, String)>> = OnceLock::new();
-    const WHERE: &str = "import sys; print(sys.executable, sys.version.split()[0], sep='\\t')";
-    let found = FOUND.get_or_init(|| {
-        let ask = |program| first_line(program, &["-c", WHERE]);
-        // 3.13 is the reference elsewhere.
-        let line = ask("python3.13").or_else(|| ask("python3"))?;
-        let (program, version) = line.split_once('\t')?;
-        Some((program.into(), version.into()))
-    });
-    found
-        .as_ref()
-        .map(|(program, version)| (program.as_str(), version.as_str()))
+fn python() -> Option<&'static Python> {
+    static FOUND: OnceLock<Option<Python>> = OnceLock::new();
+    // 3.13 is the reference elsewhere, and is looked for first.
+    FOUND.get_or_init(|| Python::find(|_| true)).as_ref()
 }

@@ -43,13 +43,18 @@ pub fn most_connections() -> io::Result<usize> {
 
 /// Runs `work` on the client's core.
 pub fn as_client<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-    // A thread of its own: the processes that this one starts have its cores.
+    on_core(Side::Client, work)
+}
+
+/// Runs `work` on one of the two cores. The processes that it starts stay there too.
+pub fn on_core<T: Send>(side: Side, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    // A thread of its own: the other processes that this one starts have its cores.
     thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            stay_on_core(Side::Client)?;
+        let thread = scope.spawn(|| {
+            stay_on_core(side)?;
             work()
         });
-        client.join().expect("the client does not panic")
+        thread.join().expect("the work does not panic")
     })
 }
 
