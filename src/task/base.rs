@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -38,20 +37,33 @@ struct Watchers {
     /// Mostly there is one at most.
     first: Option<Rc<dyn Entry>>,
     first_key: u32,
-    rest: Vec<(u32, Option<Rc<dyn Entry>>)>,
-    /// How many of the rest are empty.
+    rest: Option<Box<Rest>>,
+}
+
+#[derive(Default)]
+struct Rest {
+    entries: Vec<(u32, Option<Rc<dyn Entry>>)>,
+    /// How many of them are empty.
     gone: usize,
+}
+
+impl Rest {
+    fn find(&mut self, key: u32) -> Option<&mut Option<Rc<dyn Entry>>> {
+        let index = self.entries.binary_search_by_key(&key, |(key, _)| *key);
+        Some(&mut self.entries[index.ok()?].1)
+    }
 }
 
 impl Watchers {
     fn add(&mut self, entry: Rc<dyn Entry>) -> u32 {
         let key = self.next;
         self.next += 1;
-        if self.first.is_none() && self.rest.is_empty() {
+        if self.first.is_none() && self.rest.is_none() {
             self.first = Some(entry);
             self.first_key = key;
         } else {
-            self.rest.push((key, Some(entry)));
+            let rest = self.rest.get_or_insert_default();
+            rest.entries.push((key, Some(entry)));
         }
         key
     }
@@ -61,10 +73,9 @@ impl Watchers {
         if self.first.is_some() && self.first_key == key {
             return self.first.replace(entry);
         }
-        let index = self.rest.binary_search_by_key(&key, |(key, _)| *key);
-        match index {
-            Ok(index) => self.rest[index].1.replace(entry),
-            Err(_) => Some(entry),
+        match self.rest.as_mut().and_then(|rest| rest.find(key)) {
+            Some(place) => place.replace(entry),
+            None => Some(entry),
         }
     }
 
@@ -72,12 +83,12 @@ impl Watchers {
         if self.first.is_some() && self.first_key == key {
             return self.first.take();
         }
-        let index = self.rest.binary_search_by_key(&key, |(key, _)| *key).ok()?;
-        let entry = self.rest[index].1.take()?;
-        self.gone += 1;
-        if self.gone > self.rest.len() / 2 {
-            self.rest.retain(|(_, entry)| entry.is_some());
-            self.gone = 0;
+        let rest = self.rest.as_mut()?;
+        let entry = rest.find(key)?.take()?;
+        rest.gone += 1;
+        if rest.gone > rest.entries.len() / 2 {
+            rest.entries.retain(|(_, entry)| entry.is_some());
+            rest.gone = 0;
         }
         Some(entry)
     }
@@ -147,16 +158,12 @@ impl Base {
         debug_assert!(!self.is_done() && phase != Phase::Pending);
         self.phase.set(phase);
         let mut watchers = self.watchers.borrow_mut();
-        let first = watchers.first.take();
-        let rest = match watchers.rest.is_empty() {
-            true => Vec::new(),
-            false => mem::take(&mut watchers.rest),
-        };
+        let (first, rest) = (watchers.first.take(), watchers.rest.take());
         drop(watchers);
         if let Some(entry) = first {
             self.push(entry);
         }
-        for (_, entry) in rest {
+        for (_, entry) in rest.into_iter().flat_map(|rest| rest.entries) {
             if let Some(entry) = entry {
                 self.push(entry);
             }

@@ -298,7 +298,7 @@ impl<R: 'static> Keep for TaskCell<R> {
     fn waker(&self) -> &Waker {
         self.header.waker(|| {
             let (mailbox, header) = (self.scheduler.mailbox.clone(), &self.header);
-            Arc::new(Remote::new(mailbox, header.key, header.id))
+            Waker::from(Arc::new(Remote::new(mailbox, header.key, header.id)))
         })
     }
 }

@@ -105,7 +105,7 @@ impl Entry {
         looks: bool,
     ) -> Self {
         let header = task.header();
-        let age = time.saturating_sub(header.born).as_secs_f64();
+        let age = time.saturating_sub(header.born()).as_secs_f64();
         let (name, place) = (header.name(), header.place);
         let mut lines = vec![format!("{name}, {age:.3} s old, spawned at {place}")];
         match header.cancels.get() {

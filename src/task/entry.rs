@@ -4,10 +4,9 @@
 
 use std::backtrace::Backtrace;
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::panic::Location;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ use crate::exception::Exception;
 use crate::interrupt::Interrupt;
 use crate::scope::Keep;
 use crate::task::cancel::{Cancel, Ticket, Todo};
-use crate::task::remote::Remote;
 
 /// What a loop does next, or what is done when something else is done, or when a time has come.
 pub(crate) trait Entry {
@@ -139,11 +137,11 @@ pub(crate) struct Header {
     pub(crate) id: u64,
     /// Where the loop keeps it.
     pub(crate) key: usize,
-    pub(crate) name: RefCell<Option<Cow<'static, str>>>,
+    name: Cell<Option<Box<Cow<'static, str>>>>,
     /// Where it was spawned, by which task, and when.
     pub(crate) place: &'static Location<'static>,
     pub(crate) parent: u64,
-    pub(crate) born: Duration,
+    born: u64,
     /// It is in the queue.
     pub(crate) is_scheduled: Cell<bool>,
     pub(crate) has_begun: Cell<bool>,
@@ -156,13 +154,14 @@ pub(crate) struct Header {
     waiting: Cell<Option<Rc<dyn Cancel>>>,
     ticket: Cell<Ticket>,
     /// The rest of it, if it polls several at a time.
-    waiting_besides: RefCell<Vec<Awaited>>,
+    #[allow(clippy::box_collection)] // hardly any task has one
+    waiting_besides: Cell<Option<Box<Vec<Awaited>>>>,
     /// It is suspended, and nothing of this loop will wake it.
     pub(crate) waits_elsewhere: Cell<bool>,
     /// Somebody who passes on a cancellation of it is among the callers.
     pub(crate) is_cancelling: Cell<bool>,
     pub(crate) interrupt: Interrupt,
-    waker: OnceCell<(Waker, Arc<Remote>)>,
+    waker: OnceCell<Waker>,
 }
 
 impl Header {
@@ -176,10 +175,10 @@ impl Header {
         Self {
             id,
             key,
-            name: RefCell::new(name),
+            name: Cell::new(name.map(Box::new)),
             place,
             parent,
-            born,
+            born: u64::try_from(born.as_nanos()).unwrap_or(u64::MAX),
             is_scheduled: Cell::new(false),
             has_begun: Cell::new(false),
             must_cancel: Cell::new(false),
@@ -187,7 +186,7 @@ impl Header {
             is_waiting: Cell::new(false),
             waiting: Cell::new(None),
             ticket: Cell::new(0),
-            waiting_besides: RefCell::default(),
+            waiting_besides: Cell::new(None),
             waits_elsewhere: Cell::new(false),
             is_cancelling: Cell::new(false),
             interrupt: Interrupt::default(),
@@ -196,10 +195,22 @@ impl Header {
     }
 
     pub(crate) fn name(&self) -> String {
-        match &*self.name.borrow() {
+        let name = self.name.take();
+        let text = match &name {
             Some(name) => name.to_string(),
             None => format!("Task-{}", self.id),
-        }
+        };
+        self.name.set(name);
+        text
+    }
+
+    /// When it was spawned.
+    pub(crate) fn born(&self) -> Duration {
+        Duration::from_nanos(self.born)
+    }
+
+    pub(crate) fn set_name(&self, name: Cow<'static, str>) {
+        self.name.set(Some(Box::new(name)));
     }
 
     /// The task waits for this, in the turn that it has.
@@ -216,7 +227,9 @@ impl Header {
     #[cold]
     fn wait_for_several(&self, awaited: Awaited) {
         if self.first().is_none_or(|first| !first.is_same(&awaited)) {
-            self.waiting_besides.borrow_mut().push(awaited);
+            let mut besides = self.waiting_besides.take().unwrap_or_default();
+            besides.push(awaited);
+            self.waiting_besides.set(Some(besides));
         }
     }
 
@@ -231,9 +244,7 @@ impl Header {
     pub(crate) fn wait_for_nothing(&self) {
         if self.is_waiting.replace(false) {
             drop(self.waiting.take());
-            if !self.waiting_besides.borrow().is_empty() {
-                drop(self.waiting_besides.take());
-            }
+            drop(self.waiting_besides.take());
         }
     }
 
@@ -243,9 +254,15 @@ impl Header {
 
     /// What it waits for.
     pub(crate) fn waits_for(&self) -> Vec<Awaited> {
-        (self.first().into_iter())
-            .chain(self.waiting_besides.borrow().iter().cloned())
-            .collect()
+        (self.first().into_iter()).chain(self.besides()).collect()
+    }
+
+    /// The rest of what it waits for.
+    fn besides(&self) -> Vec<Awaited> {
+        let besides = self.waiting_besides.take();
+        let all = besides.as_deref().cloned().unwrap_or_default();
+        self.waiting_besides.set(besides);
+        all
     }
 
     /// Whether nothing that it waits for wakes it when it is cancelled.
@@ -258,7 +275,7 @@ impl Header {
         let Some(first) = self.first() else {
             return false;
         };
-        let besides = self.waiting_besides.borrow().clone();
+        let besides = self.besides();
         // The last on the list comes first.
         let mut is_told = false;
         for awaited in besides.into_iter().rev() {
@@ -276,25 +293,14 @@ impl Header {
         left
     }
 
-    pub(crate) fn waker(&self, make: impl FnOnce() -> Arc<Remote>) -> &Waker {
-        let (waker, _) = self.waker.get_or_init(|| {
-            let remote = make();
-            (Waker::from(remote.clone()), remote)
-        });
-        waker
-    }
-
-    /// A message from another thread that the task is ready has arrived.
-    pub(crate) fn message_arrives(&self) {
-        if let Some((_, remote)) = self.waker.get() {
-            remote.has_arrived();
-        }
+    pub(crate) fn waker(&self, make: impl FnOnce() -> Waker) -> &Waker {
+        self.waker.get_or_init(make)
     }
 
     /// Whether it is this task who polls with `context`.
     pub(crate) fn polls_with(&self, context: &Context<'_>) -> bool {
         self.waker
             .get()
-            .is_some_and(|(own, _)| own.will_wake(context.waker()))
+            .is_some_and(|own| own.will_wake(context.waker()))
     }
 }

@@ -23,7 +23,7 @@ use crate::task::error::ExceptionGroup;
 use crate::task::scheduler::Scheduler;
 use crate::task::task::Task;
 use crate::task::turn::running_task;
-use crate::task::waiter::Waiter;
+use crate::task::waiter::{Waiter, What};
 
 /// Runs `body` with a group of tasks, and waits until all of them have ended: `asyncio.TaskGroup`.
 ///
@@ -193,7 +193,7 @@ impl State {
             self.abort();
         }
         while !self.is_empty() {
-            let last = Waiter::new("the tasks of a group");
+            let last = Waiter::new(What::Group);
             self.last.set(Some(last.clone()));
             let woken = await_(Last(last));
             if woken.is_err() && !can_wait() {

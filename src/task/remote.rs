@@ -10,11 +10,8 @@ use crate::task::inbox::{Errand, Inbox};
 
 /// What other threads can tell a loop.
 pub(crate) enum Message {
-    /// The task that the loop keeps there is ready.
-    Wake {
-        key: usize,
-        id: u64,
-    },
+    /// A task is ready.
+    Wake(Arc<Remote>),
     Call(Box<dyn FnOnce() + Send>),
 }
 
@@ -31,8 +28,9 @@ pub(crate) struct Outside(pub(crate) Arc<Mailbox>);
 /// A task as other threads know it: what its wakers share.
 pub(crate) struct Remote {
     mailbox: Arc<Mailbox>,
-    key: usize,
-    id: u64,
+    /// Where the loop keeps it, and which one it is.
+    pub(crate) id: u64,
+    key: u32,
     /// To tell the loop that the task is ready.
     errand: Errand,
 }
@@ -54,10 +52,14 @@ impl Remote {
     pub(crate) fn new(mailbox: Arc<Mailbox>, key: usize, id: u64) -> Self {
         Self {
             mailbox,
-            key,
+            key: u32::try_from(key).expect("fewer than four billion tasks"),
             id,
             errand: Errand::new(),
         }
+    }
+
+    pub(crate) fn key(&self) -> usize {
+        self.key as usize
     }
 
     /// The message has arrived; what happens from now on is news.
@@ -74,11 +76,10 @@ impl Wake for Remote {
     fn wake_by_ref(self: &Arc<Self>) {
         let (local, wake) = LOCAL.get();
         if local == self.mailbox.id {
-            wake(self.key, self.id);
+            wake(self.key(), self.id);
         } else if self.errand.sets_out() {
-            let (key, id) = (self.key, self.id);
             // A closed loop has no tasks.
-            drop(self.mailbox.inbox.send(Message::Wake { key, id }));
+            drop(self.mailbox.inbox.send(Message::Wake(self.clone())));
         }
     }
 }

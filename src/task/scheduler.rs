@@ -380,9 +380,9 @@ impl Scheduler {
     fn fetch_messages(&self) {
         for message in self.mailbox.inbox.take() {
             match message {
-                Message::Wake { key, id } => {
-                    if let Some(task) = self.task(key, id) {
-                        task.header().message_arrives();
+                Message::Wake(remote) => {
+                    remote.has_arrived();
+                    if let Some(task) = self.task(remote.key(), remote.id) {
                         task.schedule();
                     }
                 }

@@ -13,7 +13,7 @@ use async_io::Timer;
 
 use crate::task::scheduler::Scheduler;
 use crate::task::timers::TimerKey;
-use crate::task::waiter::{Waiter, yields};
+use crate::task::waiter::{Waiter, What, yields};
 
 /// Waits so long, as `asyncio.sleep`.
 ///
@@ -82,7 +82,7 @@ impl Sleep {
                 if when <= now {
                     State::Yielded
                 } else {
-                    let waiter = Waiter::new("sleep");
+                    let waiter = Waiter::new(What::Sleep);
                     let timer = scheduler.add_timer(when, waiter.clone());
                     State::Waits {
                         scheduler,

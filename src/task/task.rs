@@ -66,8 +66,7 @@ impl<R: 'static> Task<R> {
 
     /// Gives it another name.
     pub fn set_name(&self, name: impl Into<Cow<'static, str>>) {
-        let old = self.cell.header().name.replace(Some(name.into()));
-        drop(old);
+        self.cell.header().set_name(name.into());
     }
 
     /// Where it was spawned.

@@ -13,9 +13,13 @@ pub(crate) struct Timers<T> {
     added: u64,
 }
 
-/// When something is to be done, and which one it is.
+/// When something is to be done, in nanoseconds (that will do for 584 years), and which one it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct TimerKey(Duration, u64);
+pub(crate) struct TimerKey(u64, u64);
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
 
 impl<T> Timers<T> {
     pub(crate) fn new() -> Self {
@@ -27,7 +31,7 @@ impl<T> Timers<T> {
 
     pub(crate) fn add(&mut self, when: Duration, what: T) -> TimerKey {
         self.added += 1;
-        let key = TimerKey(when, self.added);
+        let key = TimerKey(nanoseconds(when), self.added);
         self.waiting.insert(key, what);
         key
     }
@@ -40,7 +44,7 @@ impl<T> Timers<T> {
     pub(crate) fn next(&self) -> Option<Duration> {
         self.waiting
             .first_key_value()
-            .map(|(TimerKey(when, _), _)| *when)
+            .map(|(TimerKey(when, _), _)| Duration::from_nanos(*when))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -50,7 +54,7 @@ impl<T> Timers<T> {
     /// Takes one that is due.
     pub(crate) fn take_due(&mut self, now: Duration) -> Option<T> {
         let first = self.waiting.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        (first.key().0 <= nanoseconds(now)).then(|| first.remove())
     }
 
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = T> + use<T> {

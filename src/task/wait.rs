@@ -14,7 +14,7 @@ use crate::task::awaitable::{Awaitable, target_of};
 use crate::task::entry::{Observation, Observe, Phase, Target};
 use crate::task::scheduler::Scheduler;
 use crate::task::timers::TimerKey;
-use crate::task::waiter::Waiter;
+use crate::task::waiter::{Waiter, What};
 
 /// Waits until all tasks, or [some](Wait::first_completed), are done, and tells which: `asyncio.wait`.
 ///
@@ -130,7 +130,7 @@ impl<A: Awaitable> Wait<A> {
             targets: self.tasks.iter().map(target_of).collect(),
             left: Cell::new(self.tasks.len()),
             until: self.until,
-            waiter: Waiter::new("several tasks"),
+            waiter: Waiter::new(What::SeveralTasks),
         });
         let timer = self.timeout.and_then(|timeout| {
             let scheduler = Scheduler::running()?;

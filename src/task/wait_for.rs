@@ -16,7 +16,7 @@ use crate::task::entry::Phase;
 use crate::task::error::TimedOut;
 use crate::task::join::Join;
 use crate::task::timeout::{Timeout, WithTimeout};
-use crate::task::waiter::Waiter;
+use crate::task::waiter::{Waiter, What};
 
 /// Waits for a task or future with a time limit: `asyncio.wait_for`.
 ///
@@ -89,7 +89,7 @@ impl<T: 'static> AtOnce<T> {
         let (waiter, _) = match &self.waiter {
             None if target.phase() != Phase::Pending => return Poll::Ready(self.part.fetch()),
             None => {
-                let waiter = Waiter::new("the end of a task");
+                let waiter = Waiter::new(What::EndOfTask);
                 let key = target.watch(waiter.clone());
                 cancel(target.as_cancel());
                 self.waiter.insert((waiter, key))

@@ -19,8 +19,27 @@ use crate::task::turn::running_task;
 pub(crate) struct Waiter {
     state: Cell<Waiting>,
     wake: Cell<Option<Rc<dyn Entry>>>,
-    /// What it waits for, in words.
-    what: &'static str,
+    what: What,
+}
+
+/// What it waits for. (A text would take more of the memory of a task that sleeps.)
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum What {
+    Sleep,
+    SeveralTasks,
+    Group,
+    EndOfTask,
+}
+
+impl What {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Sleep => "sleep",
+            Self::SeveralTasks => "several tasks",
+            Self::Group => "the tasks of a group",
+            Self::EndOfTask => "the end of a task",
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +50,7 @@ pub(crate) enum Waiting {
 }
 
 impl Waiter {
-    pub(crate) fn new(what: &'static str) -> Rc<Self> {
+    pub(crate) fn new(what: What) -> Rc<Self> {
         Rc::new(Self {
             state: Cell::new(Waiting::Yes),
             wake: Cell::new(None),
@@ -104,7 +123,7 @@ impl Cancel for Waiter {
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.what)
+        f.write_str(self.what.in_words())
     }
 }
 
