@@ -106,9 +106,11 @@ pub(crate) fn with_interrupt<R>(act: impl FnOnce(&Interrupt) -> R) -> Option<R> 
 }
 
 /// Runs `turn` as a turn of the task that `interrupt` is of.
+#[inline]
 pub(crate) fn take_turn<R>(interrupt: &Interrupt, turn: impl FnOnce() -> R) -> R {
     struct Leave(*const Interrupt);
     impl Drop for Leave {
+        #[inline(always)]
         fn drop(&mut self) {
             CURRENT.set(self.0);
         }

@@ -150,6 +150,7 @@ impl Scope {
     /// # Safety
     ///
     /// What both point to outlives the scope's [`enter`](Self::enter).
+    #[inline]
     pub(crate) unsafe fn new(port: *const Port<(), ()>, source: Source) -> Self {
         Self {
             port: Cell::new(port),
@@ -162,9 +163,11 @@ impl Scope {
     }
 
     /// Resumes the fiber in this scope.
+    #[inline]
     pub(crate) fn enter<R>(&self, resume: impl FnOnce() -> R) -> R {
         struct Leave(*const Scope, (u64, usize));
         impl Drop for Leave {
+            #[inline(always)]
             fn drop(&mut self) {
                 THREAD.with(|thread| {
                     thread.current.set(self.0);

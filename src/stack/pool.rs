@@ -34,6 +34,8 @@ struct Shelves(Vec<(usize, Vec<Stack>)>);
 
 thread_local! {
     static LAST: Cell<ManuallyDrop<Last>> = const { Cell::new(ManuallyDrop::new(Last::Unopened)) };
+    /// The last place is closed.
+    static IS_GONE: Cell<bool> = const { Cell::new(false) };
     static SHELVES: RefCell<Shelves> = const { RefCell::new(Shelves(Vec::new())) };
 }
 
@@ -70,11 +72,9 @@ fn replace_last(last: Last) -> Last {
 }
 
 /// Whether the thread-locals of this thread that are needed here have been destroyed.
+#[inline]
 pub(super) fn is_gone() -> bool {
-    let last = replace_last(Last::Empty);
-    let is_gone = matches!(last, Last::Closed);
-    replace_last(last);
-    is_gone
+    IS_GONE.get()
 }
 
 /// A stack of exactly `size` bytes from the depot, which this thread has none of.
@@ -135,6 +135,7 @@ fn open() {
 
 /// From now on nothing is kept.
 fn close() {
+    IS_GONE.set(true);
     if let Last::Full(stack) = replace_last(Last::Closed) {
         depot::put([stack]);
     }

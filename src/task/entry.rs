@@ -156,6 +156,7 @@ pub(crate) struct Header {
     /// The rest of it, if it polls several at a time.
     #[allow(clippy::box_collection)] // hardly any task has one
     waiting_besides: Cell<Option<Box<Vec<Awaited>>>>,
+    is_waiting_besides: Cell<bool>,
     /// It is suspended, and nothing of this loop will wake it.
     pub(crate) waits_elsewhere: Cell<bool>,
     /// Somebody who passes on a cancellation of it is among the callers.
@@ -187,6 +188,7 @@ impl Header {
             waiting: Cell::new(None),
             ticket: Cell::new(0),
             waiting_besides: Cell::new(None),
+            is_waiting_besides: Cell::new(false),
             waits_elsewhere: Cell::new(false),
             is_cancelling: Cell::new(false),
             interrupt: Interrupt::default(),
@@ -230,6 +232,7 @@ impl Header {
             let mut besides = self.waiting_besides.take().unwrap_or_default();
             besides.push(awaited);
             self.waiting_besides.set(Some(besides));
+            self.is_waiting_besides.set(true);
         }
     }
 
@@ -244,7 +247,9 @@ impl Header {
     pub(crate) fn wait_for_nothing(&self) {
         if self.is_waiting.replace(false) {
             drop(self.waiting.take());
-            drop(self.waiting_besides.take());
+            if self.is_waiting_besides.replace(false) {
+                drop(self.waiting_besides.take());
+            }
         }
     }
 

@@ -64,10 +64,6 @@ impl Places {
         let state = State::Waits;
         self.marks.push_back(Mark { ticket, state });
         self.entries.push_back(Some(entry));
-        let before = self.marks.len().checked_sub(2);
-        if before.is_some_and(|before| self.marks[before].ticket > ticket) {
-            self.sort(); // somebody has come while a waker was cloned
-        }
     }
 
     #[cold]
@@ -146,7 +142,11 @@ impl Waiters {
         let ticket = self.0.last.get() + 1;
         self.0.last.set(ticket);
         let entry = awaits(self.0.clone(), ticket, context);
-        self.0.places.borrow_mut().push(ticket, entry);
+        let mut places = self.0.places.borrow_mut();
+        places.push(ticket, entry);
+        if self.0.last.get() != ticket {
+            places.sort(); // somebody has come while a waker was cloned
+        }
         ticket
     }
 
